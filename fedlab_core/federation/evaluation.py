@@ -1,0 +1,60 @@
+"""How good the global model is: on the whole test set, and on each client's own part of it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn import functional as F  # noqa: N812 - torch's own convention
+
+from fedlab_core.data.federated import FederatedData
+from fedlab_core.types import Buffers, Params
+
+CHUNK = 512
+"""Examples per forward pass: large enough to be fast, small enough for any laptop's memory."""
+
+
+class Evaluation(NamedTuple):
+    """Accuracy and mean loss on the test set; accuracy in [0, 1] by client, NaN for a client without test examples."""
+
+    accuracy: float
+    loss: float
+    client_accuracy_K: Tensor
+
+
+def evaluate(model: nn.Module, params: Params, buffers: Buffers, data: FederatedData) -> Evaluation:
+    """Measure the model everywhere.
+
+    Clients whose inputs are skewed (rotated, noisy) are tested on inputs skewed in the same way; otherwise their test
+    examples are a part of the test set and nothing is computed twice.
+    """
+    dataset = data.dataset
+    right_N, loss_N = _forward(model, params, buffers, dataset.x_test_NI, dataset.y_test_N)
+    if data.feature_skew is None:
+        right_by_client_N = right_N[torch.cat(data.test_indices)]
+    else:
+        tests = (data.test(k) for k in range(data.num_clients))
+        right_by_client_N = torch.cat([_forward(model, params, buffers, x_NI, y_N)[0] for x_NI, y_N in tests])
+    client_K = _mean_by_client(right_by_client_N, [len(index) for index in data.test_indices])
+    return Evaluation(float(right_N.double().mean()), float(loss_N.double().mean()), client_K)
+
+
+def _mean_by_client(right_N: Tensor, sizes: list[int]) -> Tensor:
+    """Mean over consecutive stretches of the given sizes, without a loop over clients."""
+    sizes_K = torch.tensor(sizes)
+    owner_N = torch.repeat_interleave(torch.arange(len(sizes)), sizes_K)
+    return torch.bincount(owner_N, weights=right_N.double(), minlength=len(sizes)) / sizes_K
+
+
+def _forward(model: nn.Module, params: Params, buffers: Buffers, x_NI: Tensor, y_N: Tensor) -> tuple[Tensor, Tensor]:
+    """Whether each example is classed rightly, and its loss."""
+    model.eval()
+    right, losses = [torch.zeros(0, dtype=torch.bool)], [torch.zeros(0, dtype=x_NI.dtype)]
+    with torch.no_grad():
+        for x_BI, y_B in zip(x_NI.split(CHUNK), y_N.split(CHUNK), strict=True):
+            logits_BC = functional_call(model, {**params, **buffers}, (x_BI,))
+            right.append(logits_BC.argmax(1) == y_B)
+            losses.append(F.cross_entropy(logits_BC, y_B, reduction="none"))
+    return torch.cat(right), torch.cat(losses)

@@ -1,0 +1,72 @@
+"""What travels: an assignment down, an update up, each as one encoded payload. Its length is the communication cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from fedlab_core.costs.codec import CodecError, Message, decode, encode
+from fedlab_core.types import Assignment, Masks, Params, Update
+
+_NUM_EXAMPLES, _TRAIN_LOSS = "num_examples", "train_loss"
+
+
+def pack_assignment(assignment: Assignment) -> bytes:
+    """The downlink of one client. Its id is not part of it: clients with equal assignments get equal payloads."""
+    return _pack(assignment.params, assignment.buffers, assignment.masks, assignment.extras)
+
+
+def unpack_assignment(payload: bytes, client_id: int) -> Assignment:
+    """What client `client_id` reads from its downlink."""
+    groups, masks = _unpack(decode(payload))
+    return Assignment(client_id, groups["params"], groups["buffers"], masks, groups["extras"])
+
+
+def pack_update(update: Update) -> bytes:
+    """The uplink of one client."""
+    report = {
+        _NUM_EXAMPLES: torch.tensor(update.num_examples),
+        _TRAIN_LOSS: torch.tensor(update.train_loss, dtype=torch.float64),
+    }
+    return _pack(update.params, update.buffers, update.masks, {**update.extras, **report})
+
+
+def unpack_update(payload: bytes, client_id: int, expected: Params) -> Update:
+    """What the server reads from the uplink of client `client_id`.
+
+    Raises:
+        CodecError: a damaged payload, or tensors whose names, types or shapes are not those of `expected`.
+    """
+    groups, masks = _unpack(decode(payload, max_elements=_limit(expected)))
+    got = {name: (tensor.dtype, tensor.shape) for name, tensor in groups["params"].items()}
+    want = {name: (tensor.dtype, tensor.shape) for name, tensor in expected.items()}
+    if got != want:
+        raise CodecError(f"the update of client {client_id} is not of the model that was sent")
+    extras = groups["extras"]
+    if not {_NUM_EXAMPLES, _TRAIN_LOSS} <= extras.keys():
+        raise CodecError(f"the update of client {client_id} lacks its number of examples or its loss")
+    num_examples, train_loss = int(extras.pop(_NUM_EXAMPLES)), float(extras.pop(_TRAIN_LOSS))
+    return Update(client_id, groups["params"], groups["buffers"], masks, num_examples, train_loss, extras)
+
+
+def _limit(expected: Params) -> int:
+    """No honest message is much larger than a few copies of the model."""
+    return 8 * sum(tensor.numel() for tensor in expected.values()) + 65536
+
+
+def _pack(params: Params, buffers: Mapping[str, Tensor], masks: Masks, extras: Mapping[str, Tensor]) -> bytes:
+    groups = {"params": params, "buffers": buffers, "extras": extras}
+    tensors = {f"{group}/{name}": t for group, named in groups.items() for name, t in named.items()}
+    return encode(tensors, {f"params/{name}": mask for name, mask in masks.items()})
+
+
+def _unpack(message: Message) -> tuple[dict[str, dict[str, Tensor]], Masks]:
+    groups: dict[str, dict[str, Tensor]] = {"params": {}, "buffers": {}, "extras": {}}
+    for path, tensor in message.tensors.items():
+        group, _, name = path.partition("/")
+        if group not in groups:
+            raise CodecError(f"a message has no place for {path!r}")
+        groups[group][name] = tensor
+    return groups, {path.removeprefix("params/"): mask for path, mask in message.masks.items()}

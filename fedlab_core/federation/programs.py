@@ -1,0 +1,120 @@
+"""What one client runs: begin, step, step, ..., end. Pure functions; who runs them is decided elsewhere.
+
+A program whose `step` only combines tensors element by element works unchanged when every tensor carries one more
+leading axis, the clients: it declares `elementwise = True`, and the fast trainer stacks the cohort. Other programs run
+one client at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from fedlab_core.types import Assignment, Batch, Buffers, GradFn, Masks, Params, RoundContext, Update
+
+
+@dataclass(frozen=True)
+class LocalSettings:
+    """Local training of every client: E epochs over its data in batches of B, SGD with learning rate and momentum."""
+
+    local_epochs: int
+    batch_size: int
+    learning_rate: float
+    momentum: float = 0.0
+
+
+class ClientState(NamedTuple):
+    """All that one client holds while it trains; tensors only, so that clients can be stacked.
+
+    `anchor` is the model as received. `velocity` starts at zero in every round: kept across rounds, it would push at
+    weights that have been pruned since.
+    """
+
+    client_id: Tensor
+    num_examples: Tensor
+    params: Params
+    buffers: Buffers
+    masks: Masks
+    velocity: Params
+    anchor: Params
+    extras: dict[str, Tensor]
+    loss_sum: Tensor
+    num_steps: Tensor
+
+
+class ClientProgram(Protocol):
+    """One client's side of a method. See the module's first lines for `elementwise`."""
+
+    elementwise: bool
+
+    def begin(self, assignment: Assignment, num_examples: int) -> ClientState:
+        """Unpack what was downloaded."""
+
+    def step(self, state: ClientState, batch: Batch, grad: GradFn, ctx: RoundContext) -> ClientState:
+        """One local step on one batch."""
+
+    def end(self, state: ClientState) -> Update:
+        """What is uploaded."""
+
+
+Correction = Callable[[ClientState, Params], Params]
+"""Changes a gradient before the SGD step, e.g. FedProx's pull towards the received model."""
+
+
+@dataclass(frozen=True)
+class MaskedSGD:
+    """SGD under a mask: v <- momentum v + g, w <- (w - lr v) * m. With full masks it is FedAvg's local training.
+
+    Pruned weights stay zero after every step; the gradient itself is not masked, as in FedSparsify (arXiv 2204.12430).
+    """
+
+    settings: LocalSettings
+    correct: Correction | None = None
+    elementwise: bool = True
+
+    def begin(self, assignment: Assignment, num_examples: int) -> ClientState:
+        """Start from the downloaded model with zero velocity."""
+        return ClientState(
+            client_id=torch.tensor(assignment.client_id),
+            num_examples=torch.tensor(num_examples),
+            params=assignment.params,
+            buffers=assignment.buffers,
+            masks=assignment.masks,
+            velocity={name: torch.zeros_like(weight) for name, weight in assignment.params.items()},
+            anchor=assignment.params,
+            extras=assignment.extras,
+            loss_sum=torch.tensor(0.0, dtype=torch.float64),
+            num_steps=torch.tensor(0),
+        )
+
+    def step(self, state: ClientState, batch: Batch, grad: GradFn, ctx: RoundContext) -> ClientState:
+        """One masked SGD step with momentum."""
+        loss, grads, buffers = grad(state.params, state.buffers, batch)
+        if self.correct is not None:
+            grads = self.correct(state, grads)
+        rate, momentum = self.settings.learning_rate, self.settings.momentum
+        velocity = {name: momentum * state.velocity[name] + g for name, g in grads.items()}
+        params = {name: weight - rate * velocity[name] for name, weight in state.params.items()}
+        params |= {name: params[name] * mask for name, mask in state.masks.items()}
+        return state._replace(
+            params=params,
+            buffers=buffers,
+            velocity=velocity,
+            loss_sum=state.loss_sum + loss.double(),
+            num_steps=state.num_steps + 1,
+        )
+
+    def end(self, state: ClientState) -> Update:
+        """Upload the trained model under the mask that was downloaded."""
+        return Update(
+            client_id=int(state.client_id),
+            params=state.params,
+            buffers=state.buffers,
+            masks=state.masks,
+            num_examples=int(state.num_examples),
+            train_loss=float(state.loss_sum / max(int(state.num_steps), 1)),
+        )

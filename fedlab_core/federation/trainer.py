@@ -1,0 +1,117 @@
+"""Who runs the clients of a round: `loop`, one after the other (the reference), or `fast`, all at once.
+
+Both take the same programs and the same batches and must agree; a test says so for every strategy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_map
+
+from fedlab_core.data.cohort import Cohort, LocalData
+from fedlab_core.federation.gradients import client_gradient, cohort_gradient
+from fedlab_core.federation.programs import ClientProgram
+from fedlab_core.types import Assignment, RoundContext, Update
+
+OnStep = Callable[[], None]
+"""Called between client steps. It may block (pause) or raise (stop): a round left this way has changed nothing."""
+
+
+def no_step_hook() -> None:
+    """The default: nobody wants to interrupt."""
+
+
+class Trainer(Protocol):
+    """Runs every client of a round from its assignment to its update."""
+
+    def train(
+        self,
+        model: nn.Module,
+        program: ClientProgram,
+        assignments: Sequence[Assignment],
+        data: Sequence[LocalData],
+        ctx: RoundContext,
+        on_step: OnStep = no_step_hook,
+    ) -> list[Update]:
+        """Updates in the order of `assignments`; `data[i]` belongs to `assignments[i]`."""
+
+
+class LoopTrainer:
+    """One client after the other, step by step: the code to read, and to test others against."""
+
+    def train(
+        self,
+        model: nn.Module,
+        program: ClientProgram,
+        assignments: Sequence[Assignment],
+        data: Sequence[LocalData],
+        ctx: RoundContext,
+        on_step: OnStep = no_step_hook,
+    ) -> list[Update]:
+        """See `Trainer.train`."""
+        grad = client_gradient(model)
+        updates = []
+        for assignment, local in zip(assignments, data, strict=True):
+            state = program.begin(assignment, len(local.y_N))
+            for batch in local.batches():
+                on_step()
+                state = program.step(state, batch, grad, ctx)
+            updates.append(program.end(state))
+        return updates
+
+
+class FastTrainer:
+    """All clients stacked: one step of the cohort is one call, so its overhead is paid once and not K times.
+
+    Clients with fewer steps leave the stack when they are done; nothing is computed for them any more. A program that
+    is not element-wise is handed to the reference trainer.
+    """
+
+    def train(
+        self,
+        model: nn.Module,
+        program: ClientProgram,
+        assignments: Sequence[Assignment],
+        data: Sequence[LocalData],
+        ctx: RoundContext,
+        on_step: OnStep = no_step_hook,
+    ) -> list[Update]:
+        """See `Trainer.train`."""
+        if not program.elementwise:
+            return LoopTrainer().train(model, program, assignments, data, ctx, on_step)
+        grad = cohort_gradient(model)
+        cohort = Cohort(data)
+        by_client = {assignment.client_id: assignment for assignment in assignments}
+        begun = [program.begin(by_client[local.client_id], len(local.y_N)) for local in cohort.clients]
+        stack = tree_map(lambda *tensors: torch.stack(tensors), *begun)
+        updates: dict[int, Update] = {}
+        for step in range(cohort.num_steps[0] + 1):
+            active = cohort.active(step)
+            for finished in range(active, len(stack.client_id)):
+                update = program.end(_client(stack, finished))
+                updates[update.client_id] = update
+            if active:
+                on_step()
+                stack = program.step(_prefix(stack, active), cohort.batch(step), grad, ctx)
+        return [updates[assignment.client_id] for assignment in assignments]
+
+
+def _client(stack: Any, k: int) -> Any:
+    """Client k's own state; copied, so that a small update does not keep the whole stack in memory."""
+    return tree_map(lambda tensor_K: tensor_K[k].clone(), stack)
+
+
+def _prefix(stack: Any, active: int) -> Any:
+    """The first `active` clients, without copying."""
+
+    def cut(tensor_K: Tensor) -> Tensor:
+        return tensor_K[:active]
+
+    return tree_map(cut, stack)
+
+
+TRAINERS: dict[str, Trainer] = {"fast": FastTrainer(), "loop": LoopTrainer()}

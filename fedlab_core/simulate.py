@@ -1,0 +1,56 @@
+"""Run an experiment in this process, as an iterator of rounds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fedlab_core.experiment import Experiment, SettingError
+from fedlab_core.federation.trainer import OnStep, no_step_hook
+from fedlab_core.rounds import Federation, initial_record, run_round
+from fedlab_core.types import RoundRecord, ServerState
+
+
+def simulate(
+    experiment: Experiment,
+    *,
+    start: tuple[int, ServerState] | None = None,
+    on_step: OnStep = no_step_hook,
+) -> Iterator[RoundRecord]:
+    """Yield the record of each round as it ends: round 0 (the untrained model) to round T.
+
+    Args:
+        experiment: the configuration. The same one gives the same bytes on the same machine and number of threads.
+        start: (r, the state after round r): continue with round r + 1. Going on from a saved state or never having
+            stopped makes no difference, because every random draw depends on seed, round, purpose and client only.
+        on_step: called between client steps; it may block (pause) or raise (stop).
+    """
+    federation = Federation.of(experiment)
+    if start is None:
+        record = initial_record(federation)
+        yield record
+        start = (0, record.state)
+    done, server = start
+    for round in range(done + 1, experiment.federation.rounds + 1):
+        record = run_round(federation, server, federation.context(round), on_step)
+        server = record.state
+        yield record
+
+
+def fork_state(parent: Experiment, child: Experiment, server: ServerState) -> ServerState:
+    """The state from which `child` continues a run of `parent`: same weights and masks.
+
+    The strategy's memory goes along where the strategy is the same; a new one starts with its own.
+
+    Raises:
+        SettingError: the child's model is another one.
+    """
+    federation = Federation.of(child)
+    fresh = federation.initial_state()
+    if {n: w.shape for n, w in fresh.params.items()} != {n: w.shape for n, w in server.params.items()}:
+        raise SettingError(
+            f"model.name is {child.model.name!r} with {child.data.dataset}; a fork keeps the model of its parent, "
+            f"{parent.model.name!r} with {parent.data.dataset}"
+        )
+    same = type(child.strategy) is type(parent.strategy) and server.state.keys() == fresh.state.keys()
+    masks = {name: mask & server.masks.get(name, mask) for name, mask in fresh.masks.items()}
+    return ServerState(server.params, server.buffers, masks, server.state if same else fresh.state)

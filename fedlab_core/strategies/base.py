@@ -1,0 +1,120 @@
+"""The strategy interface and its registry. Every default is a no-op, so the base class IS FedAvg."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from fedlab_core.federation import aggregation
+from fedlab_core.federation.programs import ClientProgram, LocalSettings, MaskedSGD
+from fedlab_core.pruning.masks import full_masks, prunable_names
+from fedlab_core.types import Assignment, Masks, Params, RoundContext, ServerState, Update
+
+_REGISTRY: dict[str, type[Strategy]] = {}
+
+
+def hyper(default: Any, *, symbol: str, help: str, fedavg: Any = None, **limits: Any) -> Any:
+    """A hyper-parameter: a pydantic field that also says what a person needs to know to turn it.
+
+    Args:
+        default: a value that works.
+        symbol: its symbol in the paper.
+        help: one sentence: what it does and its useful range.
+        fedavg: the value that turns the method into FedAvg, if there is one.
+        limits: pydantic's own bounds (`ge`, `gt`, `le`, `lt`).
+    """
+    extra = {"symbol": symbol, "fedavg": fedavg}
+    return Field(default, description=help, json_schema_extra=extra, **limits)
+
+
+class Strategy(BaseModel):
+    """The server's side of a method, as pure functions. A subclass in this package registers itself under `name`.
+
+    Fields made by `hyper` are the method's settings; the command line, the dashboard and the links are made from them.
+    `title` and `source` are shown to people.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: ClassVar[str] = ""
+    title: ClassVar[str] = ""
+    source: ClassVar[str] = ""
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """Register the method; a class without a name of its own is a common base and is left out."""
+        super().__pydantic_init_subclass__(**kwargs)
+        if cls.__dict__.get("name"):
+            _REGISTRY[cls.name] = cls
+
+    def init(self, params: Params, ctx: RoundContext) -> tuple[Masks, dict[str, Any]]:
+        """Masks before round 1, and the tensors that the strategy wants to remember. Default: all kept, nothing."""
+        return full_masks(params, prunable_names(params)), {}
+
+    def assign(self, server: ServerState, client_id: int, ctx: RoundContext) -> Assignment:
+        """What client `client_id` downloads. Default: the whole global model and its masks."""
+        return Assignment(client_id, server.params, server.buffers, server.masks)
+
+    def program(self, settings: LocalSettings) -> ClientProgram:
+        """What every client runs. Default: SGD under the mask."""
+        return MaskedSGD(settings)
+
+    def prune_upload(self, server: ServerState, update: Update, ctx: RoundContext) -> Masks:
+        """The mask under which client k uploads, computed by the client. Default: the one it trained under."""
+        return update.masks
+
+    def aggregate(self, updates: Sequence[Update], previous: ServerState) -> Params:
+        """Merge the updates. Default: the mean weighted by numbers of examples."""
+        return aggregation.weighted_mean(updates)
+
+    def update_masks(
+        self, server: ServerState, updates: Sequence[Update], ctx: RoundContext
+    ) -> tuple[Masks, dict[str, Any]]:
+        """Masks and memory for the next round; `server.params` are the merged ones. Default: unchanged."""
+        return server.masks, server.state
+
+    def target_sparsity(self, ctx: RoundContext) -> float | None:
+        """What the method's schedule asks for after this round; None where there is no schedule."""
+        return None
+
+
+def _load_all() -> None:
+    """Import every module of this package, so that every method is registered."""
+    package = importlib.import_module("fedlab_core.strategies")
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"fedlab_core.strategies.{module.name}")
+
+
+def strategy_names() -> tuple[str, ...]:
+    """Names of all methods."""
+    _load_all()
+    return tuple(sorted(_REGISTRY))
+
+
+def strategy_class(name: str) -> type[Strategy]:
+    """The class registered under `name`.
+
+    Raises:
+        ValueError: no such method; the message names the nearest one.
+    """
+    names = strategy_names()
+    if name not in _REGISTRY:
+        near = get_close_matches(name, names, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"strategy.name is {name!r}; allowed are {', '.join(names)}{hint}")
+    return _REGISTRY[name]
+
+
+def make_strategy(settings: Mapping[str, Any]) -> Strategy:
+    """A strategy from {"name": ..., its own settings}.
+
+    Raises:
+        ValueError: unknown name; or pydantic's ValidationError (a ValueError) for a bad setting.
+    """
+    fields = {key: value for key, value in settings.items() if key != "name"}
+    return strategy_class(str(settings.get("name", "fedavg")))(**fields)

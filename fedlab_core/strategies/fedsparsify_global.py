@@ -1,0 +1,24 @@
+"""FedSparsify-Global (Stripelis et al. 2022): the server purges the average, clients tune what is left."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from fedlab_core.pruning.masks import purge
+from fedlab_core.strategies.scheduled import ScheduledPruning
+from fedlab_core.types import Masks, RoundContext, ServerState, Update
+
+
+class FedSparsifyGlobal(ScheduledPruning):
+    """Purge, merge, tune on the server: average the clients, drop the smallest magnitudes up to s_t, send the rest."""
+
+    name: ClassVar[str] = "fedsparsify-global"
+    title: ClassVar[str] = "FedSparsify-Global"
+    source: ClassVar[str] = "Stripelis et al. 2022, arXiv 2204.12430"
+
+    def update_masks(
+        self, server: ServerState, updates: Sequence[Update], ctx: RoundContext
+    ) -> tuple[Masks, dict[str, Any]]:
+        """m = purge(average, s_t)."""
+        return purge(server.params, server.masks, self.target_sparsity(ctx)), server.state

@@ -1,0 +1,46 @@
+"""FedSparsify-Local (Stripelis et al. 2022): each client purges its own model, the server lets them vote."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
+
+from fedlab_core.federation.aggregation import holders_mean, majority_vote, weighted_mean
+from fedlab_core.pruning.masks import purge
+from fedlab_core.strategies.base import hyper
+from fedlab_core.strategies.scheduled import ScheduledPruning
+from fedlab_core.types import Masks, Params, RoundContext, ServerState, Update
+
+
+class FedSparsifyLocal(ScheduledPruning):
+    """Purge on the clients, merge by majority vote. The global sparsity is near s_t but not exactly s_t."""
+
+    name: ClassVar[str] = "fedsparsify-local"
+    title: ClassVar[str] = "FedSparsify-Local"
+    source: ClassVar[str] = "Stripelis et al. 2022, arXiv 2204.12430"
+
+    vote: Literal["strict", "floor"] = hyper(
+        "strict",
+        symbol="V_i",
+        help="Votes to keep a weight: more than half (strict), or floor(K/2), the paper's code, where a tie keeps.",
+    )
+    merge: Literal["all", "holders"] = hyper(
+        "all",
+        symbol="w_i",
+        help="Average kept weights over all clients, zeros included, or over the clients that kept them.",
+    )
+
+    def prune_upload(self, server: ServerState, update: Update, ctx: RoundContext) -> Masks:
+        """m_k = purge(w_k, s_t): client k sorts its own weights."""
+        return purge(update.params, update.masks, self.target_sparsity(ctx))
+
+    def aggregate(self, updates: Sequence[Update], previous: ServerState) -> Params:
+        """The mean of what was sent, before the vote is applied."""
+        return {"all": weighted_mean, "holders": holders_mean}[self.merge](updates)
+
+    def update_masks(
+        self, server: ServerState, updates: Sequence[Update], ctx: RoundContext
+    ) -> tuple[Masks, dict[str, Any]]:
+        """M_i = 1 where enough clients kept weight i. Clients only kept what the server keeps, so masks are nested."""
+        votes = majority_vote(updates, self.vote)
+        return {name: mask & votes[name] for name, mask in server.masks.items()}, server.state

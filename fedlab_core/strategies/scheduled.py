@@ -1,0 +1,69 @@
+"""What all methods with FedSparsify's schedule share: the schedule's settings. No method by itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fedlab_core.pruning.masks import full_masks, prunable_names
+from fedlab_core.pruning.schedules import polynomial
+from fedlab_core.strategies.base import Strategy, hyper
+from fedlab_core.types import Masks, Params, RoundContext
+
+
+class ScheduledPruning(Strategy):
+    """Sparsity grows from `initial_sparsity` to `final_sparsity` along FedSparsify's polynomial."""
+
+    final_sparsity: float = hyper(
+        0.9,
+        symbol="S_T",
+        ge=0,
+        lt=1,
+        fedavg=0,
+        help="Fraction of the prunable weights that are gone after the last round; useful from 0.5 to 0.99.",
+    )
+    initial_sparsity: float = hyper(
+        0.0, symbol="S_0", ge=0, lt=1, fedavg=0, help="Sparsity at which the schedule starts; usually 0."
+    )
+    exponent: float = hyper(
+        3.0,
+        symbol="n",
+        gt=0,
+        le=12,
+        help="Shape of the schedule; higher prunes more in early rounds; 1 to 12.",
+    )
+    frequency: int = hyper(
+        1,
+        symbol="F",
+        ge=1,
+        le=100,
+        help="The level is held for this many rounds between two purges; 1 to 20.",
+    )
+    start_round: int = hyper(
+        1,
+        symbol="t0",
+        ge=1,
+        help="The first purge comes one round after this one; before it nothing is pruned.",
+    )
+    prune_biases: bool = hyper(
+        False,
+        symbol="",
+        help="Count biases and norms as prunable, as the paper's code does; off, they are always kept.",
+    )
+
+    def init(self, params: Params, ctx: RoundContext) -> tuple[Masks, dict[str, Any]]:
+        """All weights kept."""
+        return full_masks(params, prunable_names(params, include_vectors=self.prune_biases)), {}
+
+    def target_sparsity(self, ctx: RoundContext) -> float:
+        """s_t. Nothing is purged in round t0 itself, so the target is 0 up to and including it."""
+        if ctx.round <= self.start_round:
+            return 0.0
+        return polynomial(
+            ctx.round,
+            ctx.num_rounds,
+            final=self.final_sparsity,
+            initial=self.initial_sparsity,
+            start=self.start_round,
+            frequency=self.frequency,
+            exponent=self.exponent,
+        )

@@ -1,0 +1,173 @@
+"""The few types that every part of the lab shares.
+
+Shape suffixes used in this package: K clients, N examples, S steps, B batch, I input, C classes.
+Units are in names: `upload_bytes`, `dense_flops`, `round_s`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+Params = dict[str, Tensor]
+"""Trainable tensors by name, in the model's own order."""
+
+Buffers = dict[str, Tensor]
+"""What a model carries but does not train (running statistics); averaged by the server, never pruned."""
+
+Masks = dict[str, Tensor]
+"""Boolean tensors, True = kept. Only prunable names are present. Never inferred from zeros."""
+
+
+class Batch(NamedTuple):
+    """Examples of one step: `x_BI` inputs, `y_B` labels, `weight_B` the weights of the loss.
+
+    A full batch has weight 1/B for each example. Where clients of different sizes are stacked, a short batch of
+    b examples is filled up with examples of weight 0, the others have 1/b: the loss stays the mean over real ones.
+    `noise` holds uniform numbers in [0, 1) for layers that draw at random (dropout), by buffer name.
+    """
+
+    x_BI: Tensor
+    y_B: Tensor
+    weight_B: Tensor
+    noise: Mapping[str, Tensor]
+
+
+class Gradient(NamedTuple):
+    """Mean loss of a batch, its gradient for every parameter, and the buffers after the forward pass."""
+
+    loss: Tensor
+    grads: Params
+    buffers: Buffers
+
+
+GradFn = Callable[[Params, Buffers, Batch], Gradient]
+"""Loss and gradient of the model. Supplied by the trainer, so that a client program does not know who runs it."""
+
+
+@dataclass(frozen=True)
+class RoundContext:
+    """Where we are in a run, and the only source of randomness: every draw is a function of these fields.
+
+    Attributes:
+        round: 1-based round; 0 is the state before training.
+        num_rounds: rounds of the whole run (T of the schedules).
+        seed: seed of the run.
+    """
+
+    round: int
+    num_rounds: int
+    seed: int
+
+    def generator(self, purpose: str, client: int = -1) -> torch.Generator:
+        """A fresh generator that depends on seed, round, purpose and client, and on nothing else."""
+        return seeded_generator(self.seed, self.round, purpose, client)
+
+
+def seeded_generator(*key: int | str) -> torch.Generator:
+    """A generator seeded by a hash of `key`: different keys give unrelated streams, on every platform."""
+    digest = hashlib.blake2b(repr(key).encode(), digest_size=8).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest, "little") >> 1)
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What client `client_id` downloads: its model, its masks, and extras; every tensor is charged as bytes."""
+
+    client_id: int
+    params: Params
+    buffers: Buffers
+    masks: Masks
+    extras: dict[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Update:
+    """What a client uploads after local training. `num_examples` is n_k; `train_loss` the mean over its steps."""
+
+    client_id: int
+    params: Params
+    buffers: Buffers
+    masks: Masks
+    num_examples: int
+    train_loss: float
+    extras: dict[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ServerState:
+    """All that survives a round; a checkpoint is exactly one of these. Pruned entries of `params` are zero.
+
+    `state` is whatever the strategy remembers, as tensors by name (control variates, a hypernetwork, ...).
+    """
+
+    params: Params
+    buffers: Buffers
+    masks: Masks
+    state: dict[str, Tensor] = field(default_factory=dict)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Every tensor under one flat name: `params/..`, `buffers/..`, `masks/..`, `state/..`."""
+        groups = {"params": self.params, "buffers": self.buffers, "masks": self.masks, "state": self.state}
+        return {f"{group}/{name}": tensor for group, named in groups.items() for name, tensor in named.items()}
+
+    def sha256(self) -> str:
+        """Hash over names, types, shapes and bytes of every tensor: equal hash = bit-identical state."""
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self.tensors().items()):
+            digest.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)};".encode())
+            digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class RoundRecord:
+    """One round as a person sees it. The test metrics are of the model that is sent NEXT (after any purge).
+
+    Attributes:
+        round: 0 is the untrained model, with nothing sent.
+        clients: ids of the clients that took part.
+        test_accuracy, test_loss: of the global model on the whole test set; accuracy in [0, 1].
+        accuracy_before_purge: the same accuracy just before this round's masks were applied.
+        worst_client_accuracy, mean_client_accuracy, best_client_accuracy: of the global model on each client's own
+            test split, over clients that have one.
+        train_loss: mean of the clients' training loss over their local steps, weighted by examples.
+        sparsity: pruned weights / prunable weights of the global model.
+        target_sparsity: what the strategy's schedule asks for in this round, None where there is no schedule.
+        layer_density: kept / all weights, by prunable tensor.
+        upload_bytes, download_bytes: length of the encoded messages of all clients of this round.
+        dense_flops: training FLOPs of the round, all clients: 3 x forward (backward counted as two forwards), for every
+            example seen, as if no weight were pruned.
+        effective_flops: the same, each layer weighted by the density of the masks the client trained under
+            ("theoretical": a masked dense network does not run faster).
+        round_s: wall time of the round on this machine, evaluation included.
+    """
+
+    round: int
+    clients: tuple[int, ...]
+    test_accuracy: float
+    test_loss: float
+    accuracy_before_purge: float
+    worst_client_accuracy: float
+    mean_client_accuracy: float
+    best_client_accuracy: float
+    train_loss: float | None
+    sparsity: float
+    target_sparsity: float | None
+    layer_density: dict[str, float]
+    upload_bytes: int
+    download_bytes: int
+    dense_flops: int
+    effective_flops: int
+    round_s: float
+    state: ServerState = field(repr=False, compare=False)
+
+    def to_json(self) -> dict[str, Any]:
+        """Every field but the tensors, ready for `json.dumps`."""
+        row = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "state"}
+        return {**row, "clients": list(self.clients)}

@@ -1,0 +1,151 @@
+"""`loop` is the reference; `fast` must agree with it to 1e-10 in float64, for every strategy and model."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from fedlab_core.data.cohort import LocalData
+from fedlab_core.federation import gradients
+from fedlab_core.federation.programs import ClientProgram, LocalSettings, MaskedSGD
+from fedlab_core.federation.trainer import FastTrainer, LoopTrainer, Trainer
+from fedlab_core.models import InputDropout, build_model, init_params, model_names, noise_shapes
+from fedlab_core.pruning.masks import apply_masks
+from fedlab_core.strategies import make_strategy, strategy_names
+from fedlab_core.types import Assignment, RoundContext, Update, seeded_generator
+
+SETTINGS = LocalSettings(local_epochs=2, batch_size=4, learning_rate=0.05, momentum=0.9)
+SIZES = (5, 12, 1, 7, 9, 4)
+"""Ragged on purpose: short last batches, a client with a single example, different numbers of steps."""
+
+
+def assignment(model: nn.Module, client: int) -> Assignment:
+    """A client's model under a mask of its own."""
+    generator = seeded_generator("assignment", client)
+    params, buffers = init_params(model, seeded_generator("shared"))
+    params = {name: weight.double() for name, weight in params.items()}
+    masks = {n: torch.rand(w.shape, generator=generator) < 0.6 for n, w in params.items() if w.dim() > 1}
+    return Assignment(client, apply_masks(params, masks), {n: b.double() for n, b in buffers.items()}, masks)
+
+
+def local(model: nn.Module, shape: Sequence[int], client: int, size: int, ctx: RoundContext) -> LocalData:
+    generator = seeded_generator("data", client)
+    x_NI = torch.randn(size, *shape, generator=generator, dtype=torch.float64)
+    y_N = torch.randint(0, 3, (size,), generator=generator)
+    return LocalData.of(client, (x_NI, y_N), SETTINGS.local_epochs, SETTINGS.batch_size, noise_shapes(model), ctx)
+
+
+def train(trainer: Trainer, model: nn.Module, program: ClientProgram, shape: Sequence[int]) -> list[Update]:
+    ctx = RoundContext(3, 10, 7)
+    assignments = [assignment(model, client) for client in range(len(SIZES))]
+    data = [local(model, shape, client, size, ctx) for client, size in enumerate(SIZES)]
+    return trainer.train(model, program, assignments, data, ctx)
+
+
+def largest_difference(left: Mapping[str, Tensor], right: Mapping[str, Tensor]) -> float:
+    assert left.keys() == right.keys()
+    return max((float((left[name] - right[name]).abs().max()) for name in left), default=0.0)
+
+
+def assert_equal_updates(loop: list[Update], fast: list[Update]) -> None:
+    for a, b in zip(loop, fast, strict=True):
+        assert (a.client_id, a.num_examples) == (b.client_id, b.num_examples)
+        assert largest_difference(a.params, b.params) < 1e-10
+        assert largest_difference(a.buffers, b.buffers) < 1e-10
+        assert a.train_loss == pytest.approx(b.train_loss, abs=1e-10)
+        assert all(torch.equal(a.masks[name], b.masks[name]) for name in a.masks)
+
+
+@pytest.mark.parametrize("strategy", strategy_names())
+@pytest.mark.parametrize("name", model_names())
+def test_fast_equals_loop(name: str, strategy: str) -> None:
+    model = build_model(name, (2, 8, 8), 3)
+    program = make_strategy({"name": strategy}).program(SETTINGS)
+    loop = train(LoopTrainer(), model, program, (2, 8, 8))
+    fast = train(FastTrainer(), model, program, (2, 8, 8))
+    assert_equal_updates(loop, fast)
+    start = assignment(model, 0).params
+    assert all(not torch.equal(loop[0].params[n], start[n]) for n in start if n.endswith("weight") and "norm" not in n)
+
+
+@pytest.mark.parametrize("name", ["mlp", "cnn_small"])
+def test_vmap_fallback_equals_loop(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gradients, "has_batched_form", lambda model: False)
+    model = build_model(name, (1, 8, 8), 3)
+    loop = train(LoopTrainer(), model, MaskedSGD(SETTINGS), (1, 8, 8))
+    assert_equal_updates(loop, train(FastTrainer(), model, MaskedSGD(SETTINGS), (1, 8, 8)))
+
+
+def test_pruned_weights_stay_zero_in_both() -> None:
+    model = build_model("mlp", (1, 8, 8), 3)
+    for trainer in (LoopTrainer(), FastTrainer()):
+        for update in train(trainer, model, MaskedSGD(SETTINGS), (1, 8, 8)):
+            assert all((update.params[name][~mask] == 0).all() for name, mask in update.masks.items())
+
+
+@dataclass(frozen=True)
+class NotElementwise(MaskedSGD):
+    """Claims that its step needs one client at a time."""
+
+    elementwise: bool = False
+
+
+def test_program_that_cannot_be_stacked_runs_one_by_one() -> None:
+    model = build_model("mlp", (1, 8, 8), 3)
+    loop = train(LoopTrainer(), model, MaskedSGD(SETTINGS), (1, 8, 8))
+    fast = train(FastTrainer(), model, NotElementwise(SETTINGS), (1, 8, 8))
+    assert all(
+        torch.equal(a.params[name], b.params[name]) for a, b in zip(loop, fast, strict=True) for name in a.params
+    )
+
+
+def test_momentum_and_mask_by_hand() -> None:
+    """Two steps on a one-weight linear model whose gradient is 1 everywhere."""
+    ones = {"w": torch.ones(2, 1)}
+    program = MaskedSGD(LocalSettings(1, 1, learning_rate=0.1, momentum=0.5))
+    state = program.begin(Assignment(0, ones, {}, {"w": torch.tensor([[True], [False]])}), 2)
+    state = state._replace(params={"w": torch.tensor([[1.0], [0.0]])})
+    grad = lambda params, buffers, batch: gradients.Gradient(torch.tensor(1.0), ones, buffers)  # noqa: E731
+    for _ in range(2):
+        state = program.step(state, None, grad, RoundContext(1, 1, 0))  # type: ignore[arg-type]
+    assert torch.allclose(state.params["w"], torch.tensor([[1.0 - 0.1 - 0.15], [0.0]]))
+    assert program.end(state).train_loss == 1.0
+
+
+def test_hook_is_called_between_steps_and_may_leave() -> None:
+    model, ctx = build_model("mlp", (1, 8, 8), 3), RoundContext(1, 1, 0)
+
+    class Left(Exception):  # noqa: N818 - not an error
+        pass
+
+    for trainer, steps in ((LoopTrainer(), 2 * (2 + 3)), (FastTrainer(), 2 * 3)):
+        calls: list[int] = []
+        data = [local(model, (1, 8, 8), client, size, ctx) for client, size in enumerate((5, 12))]
+        work = (model, MaskedSGD(SETTINGS), [assignment(model, client) for client in range(2)], data, ctx)
+        trainer.train(*work, on_step=lambda calls=calls: calls.append(1))
+        assert len(calls) == steps
+
+        def leave() -> None:
+            raise Left
+
+        with pytest.raises(Left):
+            trainer.train(*work, on_step=leave)
+
+
+def test_client_without_examples_returns_what_it_got() -> None:
+    model, ctx = build_model("mlp", (1, 8, 8), 3), RoundContext(1, 1, 0)
+    for trainer in (LoopTrainer(), FastTrainer()):
+        data = [local(model, (1, 8, 8), client, size, ctx) for client, size in enumerate((0, 5))]
+        given = [assignment(model, client) for client in range(2)]
+        updates = trainer.train(model, MaskedSGD(SETTINGS), given, data, ctx)
+        assert updates[0].num_examples == 0
+        assert all(torch.equal(updates[0].params[name], weight) for name, weight in given[0].params.items())
+        assert not torch.equal(updates[1].params["fc1.weight"], given[1].params["fc1.weight"])
+
+
+def test_every_model_of_the_package_has_a_batched_form() -> None:
+    assert all(gradients.has_batched_form(build_model(name, (3, 32, 32), 10)) for name in model_names())
+    assert not gradients.has_batched_form(nn.Sequential(nn.Tanh()))
+    assert not gradients.has_batched_form(InputDropout(0.5, 3))

@@ -1,0 +1,112 @@
+"""Masks: exact counts, ties, nesting."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fedlab_core.pruning.masks import (
+    apply_masks,
+    full_masks,
+    intersect,
+    layer_density,
+    overlap,
+    prunable_names,
+    purge,
+    purge_random,
+    random_order,
+    sparsity,
+)
+from fedlab_core.types import seeded_generator
+
+
+def some_params(seed: int = 0) -> dict[str, torch.Tensor]:
+    generator = seeded_generator("masks", seed)
+    shapes = {"conv.weight": (3, 2, 3, 3), "conv.bias": (3,), "fc.weight": (5, 7)}
+    return {name: torch.randn(shape, generator=generator) for name, shape in shapes.items()}
+
+
+def test_biases_are_prunable_only_when_asked() -> None:
+    params = some_params()
+    assert prunable_names(params) == ("conv.weight", "fc.weight")
+    assert prunable_names(params, include_vectors=True) == tuple(params)
+
+
+def test_purge_by_hand() -> None:
+    params = {"a": torch.tensor([[0.1, -0.5], [0.3, -0.2]]), "b": torch.tensor([[0.05, 0.4]])}
+    masks = purge(params, full_masks(params, ("a", "b")), 0.5)
+    assert masks["a"].tolist() == [[False, True], [True, False]]
+    assert masks["b"].tolist() == [[False, True]]
+
+
+def test_purge_keeps_ties_with_the_smallest_kept() -> None:
+    params = {"a": torch.tensor([[1.0, -1.0, 1.0, 2.0]])}
+    masks = purge(params, full_masks(params, ("a",)), 0.5)
+    assert masks["a"].tolist() == [[True, True, True, True]]
+
+
+@given(target=st.floats(0, 0.999), seed=st.integers(0, 50))
+def test_purge_drops_exactly_int_target_times_p(target: float, seed: int) -> None:
+    params = some_params(seed)
+    names = prunable_names(params)
+    masks = purge(params, full_masks(params, names), target)
+    total = sum(params[name].numel() for name in names)
+    pruned = sum(int((~mask).sum()) for mask in masks.values())
+    assert pruned == int(target * total)
+    assert sparsity(masks) == pytest.approx(pruned / total)
+
+
+@given(first=st.floats(0, 0.99), second=st.floats(0, 0.99))
+def test_purged_weights_never_come_back(first: float, second: float) -> None:
+    params = some_params()
+    before = purge(params, full_masks(params, prunable_names(params)), first)
+    after = purge(apply_masks(some_params(1), before), before, second)
+    assert all(not (after[name] & ~before[name]).any() for name in before)
+    assert sparsity(after) >= sparsity(before)
+
+
+def test_a_kept_zero_is_not_a_pruned_weight() -> None:
+    params = {"a": torch.tensor([[0.0, 1.0, 2.0, 3.0]])}
+    masks = purge(params, full_masks(params, ("a",)), 0.0)
+    assert masks["a"].all()
+
+
+@pytest.mark.parametrize("target", [-0.1, 1.0, math.nan])
+def test_purge_refuses_impossible_targets(target: float) -> None:
+    params = some_params()
+    with pytest.raises(ValueError, match="allowed is 0 <= target < 1"):
+        purge(params, full_masks(params, prunable_names(params)), target)
+
+
+@given(target=st.floats(0, 0.999))
+def test_random_purge_drops_exactly_int_target_times_p_and_nests(target: float) -> None:
+    params = some_params()
+    full = full_masks(params, prunable_names(params))
+    order = random_order(full, seeded_generator("order"))
+    masks = purge_random(order, full, target)
+    total = sum(mask.numel() for mask in full.values())
+    assert sum(int((~mask).sum()) for mask in masks.values()) == int(target * total)
+    more = purge_random(order, masks, (1 + target) / 2)
+    assert all(not (more[name] & ~masks[name]).any() for name in masks)
+
+
+def test_random_order_is_one_permutation() -> None:
+    full = full_masks(some_params(), ("conv.weight", "fc.weight"))
+    order = random_order(full, seeded_generator("order"))
+    places = torch.cat([place.flatten() for place in order.values()])
+    assert torch.equal(places.sort().values, torch.arange(len(places)))
+
+
+def test_density_overlap_and_intersection() -> None:
+    left = {"a": torch.tensor([True, True, False, False])}
+    right = {"a": torch.tensor([True, False, True, False])}
+    assert layer_density(left) == {"a": 0.5}
+    assert overlap(left, right) == pytest.approx(1 / 3)
+    assert overlap(left, left) == 1
+    assert intersect(left, right)["a"].tolist() == [True, False, False, False]
+    empty = {"a": torch.zeros(4, dtype=torch.bool)}
+    assert overlap(empty, empty) == 1
+    assert sparsity({}) == 0
+    assert purge({}, {}, 0.5) == {}
