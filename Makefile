@@ -47,7 +47,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 		echo "Python 3.11 or newer is needed, and '$(PYTHON)' is not that: name yours, as in 'make $(or $(MAKECMDGOALS),setup) PYTHON=python3.12'."; \
 		exit 1; }
-	@echo "Installing into $(VENV): a few minutes and about 5 GB, the first time only."
+	@echo "Installing into $(VENV): a few minutes and about 7 GB the first time."
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --disable-pip-version-check -c constraints.txt -e '.[app,notebooks,dev]'
 	@touch $@

@@ -21,7 +21,7 @@ MAX_BYTES = 5_000_000
 
 # Absolute paths of somebody's machine, and addresses of package indexes: neither is of use to anybody else.
 MACHINE_PATH = re.compile(r"(?<![\w.~:/}>-])/(home|root|Users|work|farm|mnt|tmp)/\w")
-INDEX_ADDRESS = re.compile(r"pypi[.]org|python[h]osted|download[.]pytorch|conda[.]anaconda|index-url\b|find-links\b")
+INDEX_ADDRESS = re.compile(r"pypi[.]org|python[h]osted|download[.]pytorch|conda[.]anaconda|index-[u]rl|find-[l]inks")
 
 
 def read(path: str) -> str:
