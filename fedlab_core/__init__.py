@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fedlab_core.experiment import Experiment, SettingError
     from fedlab_core.rounds import Federation, initial_record, run_round
-    from fedlab_core.simulate import simulate
+    from fedlab_core.simulation import simulate
     from fedlab_core.types import Assignment, Batch, Masks, Params, RoundContext, RoundRecord, ServerState, Update
 
 __version__ = "0.1.0"
@@ -22,7 +22,7 @@ _HOME = {
     "Federation": "rounds",
     "initial_record": "rounds",
     "run_round": "rounds",
-    "simulate": "simulate",
+    "simulate": "simulation",
     "Assignment": "types",
     "Batch": "types",
     "Masks": "types",

@@ -191,21 +191,19 @@ def setting_fields(experiment: Experiment) -> Iterator[tuple[str, FieldInfo]]:
 
 
 def allowed(info: FieldInfo) -> str:
-    """What a field accepts, in words: "0 <= value < 1", "'iid', 'dirichlet'", "true or false"."""
+    """What a field accepts, in words: "allowed is a number with 0 <= value < 1", "allowed are iid, dirichlet"."""
     if get_origin(info.annotation) is Literal:
         return "allowed are " + ", ".join(str(choice) for choice in get_args(info.annotation))
     if info.annotation is bool:
         return "allowed are true and false"
-    low = next(
-        (f"{getattr(m, a)} {s} " for m in info.metadata for a, s in (("ge", "<="), ("gt", "<")) if hasattr(m, a)),
-        "",
-    )
-    high = next(
-        (f" {s} {getattr(m, a)}" for m in info.metadata for a, s in (("le", "<="), ("lt", "<")) if hasattr(m, a)),
-        "",
-    )
-    kind = {int: "a whole number", float: "a number"}.get(info.annotation or str, "text")
-    return f"allowed is {kind} with {low}value{high}" if low or high else f"allowed is {kind}"
+    limits = {name: getattr(rule, name) for rule in info.metadata for name in _LIMITS if hasattr(rule, name)}
+    low = "".join(f"{limits[name]:g} {_LIMITS[name]} " for name in ("ge", "gt") if name in limits)
+    high = "".join(f" {_LIMITS[name]} {limits[name]:g}" for name in ("le", "lt") if name in limits)
+    kind = {"int": "a whole number", "float": "a number"}.get(getattr(info.annotation, "__name__", ""), "text")
+    return f"allowed is {kind} with {low}value{high}" if limits else f"allowed is {kind}"
+
+
+_LIMITS = {"ge": "<=", "gt": "<", "le": "<=", "lt": "<"}
 
 
 def _strategy_fields(name: str) -> list[str]:

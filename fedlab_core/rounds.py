@@ -165,7 +165,7 @@ def _upload(
     for update in trained:
         masks = federation.experiment.strategy.prune_upload(server, update, ctx)
         payload = pack_update(replace(update, masks=masks))
-        received.append(unpack_update(payload, update.client_id, server.params))
+        received.append(unpack_update(payload, update.client_id, server))
         total += len(payload)
     return received, total
 

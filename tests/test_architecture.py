@@ -27,7 +27,7 @@ LAYERS = {
     "strategies": 3,
     "experiment": 4,
     "rounds": 4,
-    "simulate": 5,
+    "simulation": 5,
     "runs": 6,
     "privacy": 6,
     "robustness": 6,

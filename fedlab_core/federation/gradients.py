@@ -110,7 +110,7 @@ class _Call:
         weight, bias = self.tensors[f"{name}.weight"].flatten(0, 1), self.tensors[f"{name}.bias"].flatten()
         groups = self.num_clients * layer.groups
         padding = cast(tuple[int, int], layer.padding)
-        return F.conv2d(self.maps(x), weight, bias, layer.stride, padding, layer.dilation, groups)  # type: ignore[arg-type]
+        return F.conv2d(self.maps(x), weight, bias, layer.stride, padding, layer.dilation, groups)
 
     def group_norm(self, name: str, layer: nn.GroupNorm, x: Tensor) -> Tensor:
         weight, bias = self.tensors[f"{name}.weight"].flatten(), self.tensors[f"{name}.bias"].flatten()

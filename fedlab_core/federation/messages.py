@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from fedlab_core.costs.codec import CodecError, Message, decode, encode
-from fedlab_core.types import Assignment, Masks, Params, Update
+from fedlab_core.types import Assignment, Masks, Params, ServerState, Update
 
 _NUM_EXAMPLES, _TRAIN_LOSS = "num_examples", "train_loss"
 
@@ -33,27 +33,32 @@ def pack_update(update: Update) -> bytes:
     return _pack(update.params, update.buffers, update.masks, {**update.extras, **report})
 
 
-def unpack_update(payload: bytes, client_id: int, expected: Params) -> Update:
+def unpack_update(payload: bytes, client_id: int, server: ServerState) -> Update:
     """What the server reads from the uplink of client `client_id`.
 
     Raises:
-        CodecError: a damaged payload, or tensors whose names, types or shapes are not those of `expected`.
+        CodecError: a damaged payload, or tensors whose names, types or shapes are not those of the server's model.
     """
-    groups, masks = _unpack(decode(payload, max_elements=_limit(expected)))
-    got = {name: (tensor.dtype, tensor.shape) for name, tensor in groups["params"].items()}
-    want = {name: (tensor.dtype, tensor.shape) for name, tensor in expected.items()}
-    if got != want:
-        raise CodecError(f"the update of client {client_id} is not of the model that was sent")
+    groups, masks = _unpack(decode(payload, max_elements=_limit(server)))
     extras = groups["extras"]
-    if not {_NUM_EXAMPLES, _TRAIN_LOSS} <= extras.keys():
+    for got, sent in ((groups["params"], server.params), (groups["buffers"], server.buffers)):
+        if {name: _kind(t) for name, t in got.items()} != {name: _kind(t) for name, t in sent.items()}:
+            raise CodecError(f"the update of client {client_id} is not of the model that was sent")
+    if not masks.keys() <= server.masks.keys():
+        raise CodecError(f"the update of client {client_id} masks tensors that cannot be pruned")
+    if any(name not in extras or extras[name].numel() != 1 for name in (_NUM_EXAMPLES, _TRAIN_LOSS)):
         raise CodecError(f"the update of client {client_id} lacks its number of examples or its loss")
     num_examples, train_loss = int(extras.pop(_NUM_EXAMPLES)), float(extras.pop(_TRAIN_LOSS))
     return Update(client_id, groups["params"], groups["buffers"], masks, num_examples, train_loss, extras)
 
 
-def _limit(expected: Params) -> int:
+def _kind(tensor: Tensor) -> tuple[torch.dtype, torch.Size]:
+    return tensor.dtype, tensor.shape
+
+
+def _limit(server: ServerState) -> int:
     """No honest message is much larger than a few copies of the model."""
-    return 8 * sum(tensor.numel() for tensor in expected.values()) + 65536
+    return 8 * sum(tensor.numel() for tensor in server.params.values()) + 65536
 
 
 def _pack(params: Params, buffers: Mapping[str, Tensor], masks: Masks, extras: Mapping[str, Tensor]) -> bytes:

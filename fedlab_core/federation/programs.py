@@ -49,7 +49,9 @@ class ClientState(NamedTuple):
 class ClientProgram(Protocol):
     """One client's side of a method. See the module's first lines for `elementwise`."""
 
-    elementwise: bool
+    @property
+    def elementwise(self) -> bool:
+        """Whether `step` also works on stacked clients."""
 
     def begin(self, assignment: Assignment, num_examples: int) -> ClientState:
         """Unpack what was downloaded."""

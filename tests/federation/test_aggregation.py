@@ -31,8 +31,17 @@ def test_holders_mean_leaves_out_those_who_pruned() -> None:
 
 @pytest.mark.parametrize(
     ("votes", "clients", "strict", "floor"),
-    [(1, 1, True, True), (0, 1, False, True), (1, 2, False, True), (1, 3, False, True), (2, 3, True, True)]
-    + [(2, 4, False, True), (2, 5, False, True), (1, 5, False, False), (3, 5, True, True)],
+    [
+        (1, 1, True, True),
+        (0, 1, False, True),
+        (1, 2, False, True),
+        (1, 3, False, True),
+        (2, 3, True, True),
+        (2, 4, False, True),
+        (2, 5, False, True),
+        (1, 5, False, False),
+        (3, 5, True, True),
+    ],
 )
 def test_vote_by_hand(votes: int, clients: int, strict: bool, floor: bool) -> None:
     updates = [update(k, [1.0], mask=[k < votes]) for k in range(clients)]

@@ -1,5 +1,7 @@
 """FedSparsify's schedule against the numbers computed from the authors' code."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,5 +57,5 @@ def test_grows_and_stays_between_start_and_end(
         polynomial(t, rounds, final=final, initial=initial, frequency=frequency, exponent=exponent)
         for t in range(1, rounds + 1)
     ]
-    assert all(b >= a - 1e-12 for a, b in zip(levels, levels[1:], strict=False))
+    assert all(b >= a - 1e-12 for a, b in pairwise(levels))
     assert all(initial - 1e-12 <= level <= final + 1e-12 for level in levels)
