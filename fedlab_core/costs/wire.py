@@ -1,0 +1,138 @@
+"""The layout of a payload: one tensor to bytes, and a payload to checked, still packed tensors.
+
+Little-endian throughout; `varint` as in `bits.py`, forms as in `forms.py`:
+
+    message   "FLAB", version (1 byte), number of tensors (2 bytes), tensors, CRC-32 of all before (4 bytes)
+    tensor    length of the name (varint), name (UTF-8), kind (1 byte), number of axes (varint), axes (varints),
+              mask, kept values in row-major order
+    kind      bits 0-3: place in `DTYPES`; bits 4-6: place in `FORMS`; bit 7: set if a mask belongs to the tensor
+    mask      nothing in form "dense"; else number of kept entries (varint), length of the block (varint), block
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+import zlib
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fedlab_core.costs.bits import CodecError, Reader, varint
+from fedlab_core.costs.forms import FORMS, Form, Pattern, shortest
+
+DTYPES = (
+    torch.float32,
+    torch.float64,
+    torch.float16,
+    torch.bfloat16,
+    torch.int64,
+    torch.int32,
+    torch.uint8,
+    torch.bool,
+)
+"""A type's place in this table is its number on the wire: new ones go to the end."""
+
+MAGIC, VERSION = b"FLAB", 1
+MAX_TENSORS, MAX_AXES = 2**16 - 1, 32
+HEAD, CRC = struct.Struct("<4sBH"), struct.Struct("<I")
+
+_INTEGERS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+"""Values are moved as integers of their size: every bit pattern survives, whatever it means as a float."""
+
+
+class Entry(NamedTuple):
+    """One tensor of a payload: sizes checked against the payload, nothing unpacked yet."""
+
+    name: str
+    dtype: torch.dtype
+    shape: tuple[int, ...]
+    form: Form
+    masked: bool
+    kept: int
+    block: memoryview
+    values: memoryview
+    num_bytes: int
+
+    @property
+    def elements(self) -> int:
+        """Entries of the tensor, pruned ones included."""
+        return math.prod(self.shape)
+
+
+def write_tensor(name: str, tensor: Tensor, mask: Tensor | None) -> list[bytes | memoryview]:
+    """The pieces of one tensor, its mask in the shortest form. Raises ValueError for a type or shape without a code."""
+    if tensor.dtype not in DTYPES:
+        raise ValueError(f"tensor {name!r} is {tensor.dtype}; allowed are {', '.join(map(str, DTYPES))}")
+    if tensor.dim() > MAX_AXES:
+        raise ValueError(f"tensor {name!r} has {tensor.dim()} axes; allowed are at most {MAX_AXES}")
+    value_N = tensor.detach().cpu().reshape(-1).view(_INTEGERS[tensor.dtype.itemsize]).numpy()
+    code, block = 0, list[bytes]()
+    if mask is not None:
+        pattern = Pattern(mask.detach().cpu().reshape(-1).numpy())
+        code, plan = shortest(pattern)
+        if pattern.kept < pattern.elements:
+            value_N = value_N[pattern.kept_n]
+            block = [varint(pattern.kept), varint(plan.num_bytes), plan.write()]
+    label, kind = name.encode(), DTYPES.index(tensor.dtype) | code << 4 | (mask is not None) << 7
+    header = [varint(len(label)), label, bytes([kind]), *map(varint, (tensor.dim(), *tensor.shape))]
+    return [*header, *block, np.ascontiguousarray(value_N, f"<i{tensor.dtype.itemsize}").data]
+
+
+def parse(payload: bytes) -> list[Entry]:
+    """All tensors of a payload. Allocates next to nothing; raises CodecError."""
+    data = memoryview(payload)
+    if len(data) < HEAD.size + CRC.size:
+        raise CodecError(f"payload has {len(data)} bytes; the shortest message has {HEAD.size + CRC.size}")
+    magic, version, count = HEAD.unpack_from(data)
+    if (magic, version) != (MAGIC, VERSION):
+        raise CodecError(f"payload is {magic!r} version {version}, not {MAGIC!r} version {VERSION}")
+    body = data[: -CRC.size]
+    if CRC.unpack(data[-CRC.size :]) != (zlib.crc32(body),):
+        raise CodecError("payload is damaged: its checksum is wrong")
+    reader = Reader(body)
+    reader.take(HEAD.size)
+    entries = [_parse_tensor(reader) for _ in range(count)]
+    if reader.left:
+        raise CodecError(f"payload has {reader.left} bytes after its last tensor")
+    return entries
+
+
+def _parse_tensor(reader: Reader) -> Entry:
+    start = reader.position
+    try:
+        name = str(reader.take(reader.varint()), "utf-8")
+    except UnicodeDecodeError as error:
+        raise CodecError("payload holds a name that is not UTF-8") from error
+    kind, axes = reader.byte(), reader.varint()
+    dtype_code, form_code, masked = kind & 15, kind >> 4 & 7, kind >= 128
+    if dtype_code >= len(DTYPES) or form_code >= len(FORMS) or (form_code and not masked) or axes > MAX_AXES:
+        raise CodecError(f"tensor {name!r} is of unknown kind {kind} or has too many axes ({axes})")
+    shape = tuple(reader.varint() for _ in range(axes))
+    elements = kept = math.prod(shape)
+    block = memoryview(b"")
+    if form_code:
+        kept, block = reader.varint(), reader.take(reader.varint())
+    if kept > elements:
+        raise CodecError(f"tensor {name!r} keeps {kept} entries of {elements}")
+    dtype = DTYPES[dtype_code]
+    values = reader.take(kept * dtype.itemsize)
+    num_bytes = reader.position - start
+    return Entry(name, dtype, shape, FORMS[form_code], masked, kept, block, values, num_bytes)
+
+
+def read_tensor(entry: Entry) -> tuple[Tensor, Tensor]:
+    """Tensor and mask of `entry`; the caller has checked that so many elements are allowed. Raises CodecError."""
+    size = entry.dtype.itemsize
+    kept_values = np.frombuffer(entry.values, f"<i{size}")
+    if entry.dtype == torch.bool and (kept_values & ~1).any():
+        raise CodecError(f"tensor {entry.name!r} holds a truth value that is neither 0 nor 1")
+    mask_N = entry.form.read(entry.block, entry.elements, entry.kept)
+    if np.count_nonzero(mask_N) != entry.kept:
+        raise CodecError(f"the mask of {entry.name!r} does not keep {entry.kept} entries")
+    value_N = torch.zeros(entry.elements, dtype=_INTEGERS[size])
+    where = slice(None) if entry.kept == entry.elements else np.flatnonzero(mask_N)  # twice as fast as by the mask
+    value_N.numpy()[where] = kept_values
+    return value_N.view(entry.dtype).reshape(entry.shape), torch.from_numpy(mask_N).reshape(entry.shape)
