@@ -1,0 +1,37 @@
+"""Rounds, masks and data as plotly figures, the same in notebooks and dashboard.
+
+Every figure is a pure function that returns a `plotly.graph_objects.Figure`: its title is a sentence computed from the
+data, its background is transparent, `dark=True` chooses the colours for a dark one, and without data it says what to do
+next. Figures over rounds take rows: `rows(records)`, or what the run store gives back.
+"""
+
+from fedlab_core.plots.compare import accuracy_against, schedule_curve
+from fedlab_core.plots.curves import accuracy_curve, bytes_ledger, loss_curve, sparsity_curve
+from fedlab_core.plots.data import image_grid, label_heatmap, size_bars
+from fedlab_core.plots.layers import kept_changes_bars, layer_density_heatmap, overlap_heatmap
+from fedlab_core.plots.masks import mask_map
+from fedlab_core.plots.records import rows
+from fedlab_core.plots.rounds import round_picture
+from fedlab_core.plots.style import format_bytes, format_flops, format_percent, format_points
+
+__all__ = [
+    "accuracy_against",
+    "accuracy_curve",
+    "bytes_ledger",
+    "format_bytes",
+    "format_flops",
+    "format_percent",
+    "format_points",
+    "image_grid",
+    "kept_changes_bars",
+    "label_heatmap",
+    "layer_density_heatmap",
+    "loss_curve",
+    "mask_map",
+    "overlap_heatmap",
+    "round_picture",
+    "rows",
+    "schedule_curve",
+    "size_bars",
+    "sparsity_curve",
+]
