@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import tomllib
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,9 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from fedlab_core.cli import app
+from fedlab_core.runs.recipes import recipe
 
 ROOT = Path(__file__).parents[1]
 EXTRAS = ("app", "notebooks", "dev")
@@ -66,6 +71,12 @@ def commands(document: str) -> set[str]:
     """Targets that a document tells its reader to make, in code only: prose may "make sense"."""
     code = re.findall(r"```.*?```|`[^`\n]+`", read(document), flags=re.DOTALL)
     return {target for part in code for target in re.findall(r"\bmake ([a-z]+)\b", part)}
+
+
+def fedlab_commands(document: str) -> list[list[str]]:
+    """What a document tells its reader to type after `fedlab`, without the comment at the end of the line."""
+    lines = re.findall(r"^(?:\w+=\S+ )?fedlab (.*)$", read(document), flags=re.MULTILINE)
+    return [shlex.split(line, comments=True) for line in lines]
 
 
 def links(document: str) -> set[str]:
@@ -126,6 +137,19 @@ def test_the_check_of_files_lets_harmless_text_pass(content: bytes) -> None:
 def test_commands_of_the_documents_exist(document: str) -> None:
     assert commands(document)
     assert commands(document) <= set(targets())
+
+
+def test_fedlab_commands_of_the_readme_exist() -> None:
+    known = {command.name for command in app.registered_commands}
+    assert {words[0] for words in fedlab_commands("README.md")} <= known
+
+
+def test_runs_of_the_readme_can_be_built() -> None:
+    runs = [words for words in fedlab_commands("README.md") if words[0] == "run"]
+    assert len(runs) >= 3
+    for _, name, *options in runs:
+        settings = [after for option, after in pairwise(options) if option == "--set"]
+        recipe(name).replace(dict(setting.split("=") for setting in settings))
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
