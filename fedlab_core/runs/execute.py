@@ -1,0 +1,176 @@
+"""Carry out a stored run in this process, from its last stored state to its end; and fork a run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from fedlab_core.experiment import SettingError
+from fedlab_core.federation.trainer import OnStep, no_step_hook
+from fedlab_core.pruning.masks import layer_density, sparsity
+from fedlab_core.runs.info import THREADS, RunInfo
+from fedlab_core.runs.store import RunError, RunStore, Status, Wish
+from fedlab_core.simulation import fork_state, simulate
+from fedlab_core.types import RoundRecord, ServerState
+
+OnRecord = Callable[[RoundRecord], None]
+
+LOOK_S = 0.02
+"""How often, at most, the store is asked whether the run shall pause or stop."""
+
+
+class Interrupted(Exception):  # noqa: N818 - nothing went wrong
+    """Raised by `on_step` to leave a run: the half-done round is dropped, the run can be resumed."""
+
+
+class _Stopped(Exception):  # noqa: N818
+    """Someone asked the run to stop."""
+
+
+def execute(store: RunStore, run_id: str, *, on_record: OnRecord | None = None, on_step: OnStep | None = None) -> None:
+    """Run what is left of a run; on return it is finished, or stopped by request.
+
+    Args:
+        store: where it is and where every round is stored.
+        run_id: a run that is queued, stopped, interrupted or failed.
+        on_record: called with every new round, after it has been stored.
+        on_step: called before every client step; it may raise `Interrupted`.
+
+    Raises:
+        RunError: the run is finished, or another process has it.
+        Interrupted, KeyboardInterrupt: passed on; the run is then "interrupted".
+        Exception: whatever the run fails with, passed on; the run is then "failed" and has the sentence.
+    """
+    store.claim(run_id)
+    execute_claimed(store, run_id, on_record=on_record, on_step=on_step)
+
+
+def execute_claimed(
+    store: RunStore, run_id: str, *, on_record: OnRecord | None = None, on_step: OnStep | None = None
+) -> None:
+    """`execute` for a run that this process has claimed already."""
+    status: Status = "interrupted"
+    error = ""
+    try:
+        with one_thread():
+            for record in _records(store, run_id, _obey(store, run_id, on_step or no_step_hook)):
+                store.save_round(run_id, record)
+                if on_record is not None:
+                    on_record(record)
+        status = "finished"
+    except _Stopped:
+        status = "stopped"
+    except (Interrupted, BrokenPipeError):  # the latter: nobody reads the output any more
+        raise
+    except Exception as failure:
+        status, error = "failed", sentence(failure)
+        raise
+    finally:
+        store.set_status(run_id, status, error)
+
+
+def fork(
+    store: RunStore,
+    parent_id: str,
+    round: int,
+    changes: Mapping[str, Any],
+    *,
+    name: str = "",
+    owner: str = "",
+    status: Status = "queued",
+) -> str:
+    """A new run that continues `parent_id` after `round` under changed settings; its first stored round is that one.
+
+    Where the state of that round was not kept, it is computed again from the nearest earlier one.
+
+    Raises:
+        RunError: the parent has no such round.
+        SettingError: changes that cannot be, or another model.
+    """
+    parent = store.get(parent_id)
+    row = next(iter(store.rows(parent.run_id, after=round - 1)), None)
+    if row is None or row["round"] != round:
+        allowed = f"{parent.first_round} to {parent.rounds_done}" if parent.last_row else "none yet"
+        raise RunError(f"run {parent.run_id} has no round {round}; its rounds are {allowed}")
+    child = parent.experiment.replace(changes)
+    if child.federation.rounds <= round:
+        raise SettingError(
+            f"federation.rounds is {child.federation.rounds}; a fork after round {round} needs more than {round}"
+        )
+    server = fork_state(parent.experiment, child, _state_after(store, parent, round))
+    first = _record(row, server)
+    return store.create(
+        child, name=name, owner=owner, parent_id=parent.run_id, parent_round=round, status=status, first=first
+    )
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute with one torch thread, and leave the setting as it was."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(THREADS)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def sentence(error: BaseException) -> str:
+    """An exception as one line; errors that were not written for people say what they are."""
+    text = next(iter(str(error).strip().splitlines()), "")
+    return text if isinstance(error, ValueError) and text else f"{type(error).__name__}: {text}"
+
+
+def _records(store: RunStore, run_id: str, on_step: OnStep) -> Iterator[RoundRecord]:
+    info = store.get(run_id)
+    start = store.state(run_id) if info.last_row else None
+    return simulate(info.experiment, start=start, on_step=on_step)
+
+
+def _obey(store: RunStore, run_id: str, on_step: OnStep) -> OnStep:
+    """A hook for every client step: the caller's own, then what was asked of the run through the store."""
+    next_look = 0.0
+
+    def check() -> None:
+        nonlocal next_look
+        on_step()
+        if time.monotonic() >= next_look:
+            wish = store.wish(run_id)
+            if wish == "pause":
+                wish = _pause(store, run_id, on_step)
+            if wish == "stop":
+                raise _Stopped
+            next_look = time.monotonic() + LOOK_S
+
+    return check
+
+
+def _pause(store: RunStore, run_id: str, on_step: OnStep) -> Wish:
+    """Wait until something else is wanted, and say what."""
+    store.set_status(run_id, "paused")
+    while (wish := store.wish(run_id)) == "pause":
+        on_step()
+        time.sleep(LOOK_S)
+    if wish != "stop":
+        store.set_status(run_id, "running")
+    return wish
+
+
+def _state_after(store: RunStore, info: RunInfo, round: int) -> ServerState:
+    stored, server = store.state(info.run_id, round)
+    if stored == round:
+        return server
+    with one_thread():
+        again = simulate(info.experiment, start=(stored, server))
+        return next(record.state for record in again if record.round == round)
+
+
+def _record(row: Mapping[str, Any], server: ServerState) -> RoundRecord:
+    """A stored row as a record again, with the masks as the fork has them."""
+    record = RoundRecord(**{**row, "clients": tuple(row["clients"])}, state=server)
+    return replace(record, sparsity=sparsity(server.masks), layer_density=layer_density(server.masks))

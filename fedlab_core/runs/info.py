@@ -1,0 +1,121 @@
+"""What is known about a run beside its rounds, and about the machine and the process that compute it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sqlite3
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from json import loads
+from typing import Any, Literal
+
+import psutil
+
+from fedlab_core import __version__
+from fedlab_core.experiment import Experiment
+
+Status = Literal["queued", "running", "paused", "stopped", "finished", "interrupted", "failed"]
+"""Stopped: by request. Interrupted: its process ended. Both go on where they were; `queued` waits for a worker."""
+
+Wish = Literal["run", "step", "pause", "stop"]
+"""What the process that executes a run is asked to do; `step` is one more round, then pause."""
+
+THREADS = 1
+"""torch threads of every stored run: more of them round sums differently, and results must not depend on that."""
+
+_CLOCK_S = 2.0
+"""The start time of a process may be reported differently by this much when the clock is adjusted."""
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """A run as a list shows it.
+
+    Attributes:
+        run_id: ten letters and digits; a unique beginning is enough wherever a person types it.
+        name: free text, may be empty.
+        experiment: its whole configuration.
+        created: ISO 8601, UTC.
+        parent_id, parent_round: of a fork: it continues that run after that round.
+        rounds_done: the newest round that is stored; 0 also where nothing is stored yet.
+        error: why it failed, one sentence; else empty.
+        owner: who may stop it: a token that the dashboard gives, empty for the command line.
+        machine: platform, cpu_count, threads, torch, python, fedlab_core: where it was computed (last).
+        last_row: the newest round as `RoundRecord.to_json` writes it.
+    """
+
+    run_id: str
+    name: str
+    experiment: Experiment
+    status: Status
+    created: str
+    parent_id: str | None
+    parent_round: int | None
+    rounds_done: int
+    error: str
+    owner: str
+    machine: dict[str, Any]
+    last_row: dict[str, Any] | None
+
+    @property
+    def first_round(self) -> int:
+        """The round at which its own rows begin: 0, or where it was forked."""
+        return self.parent_round or 0
+
+    @classmethod
+    def of(cls, row: sqlite3.Row) -> RunInfo:
+        """From a row of table `runs` with `last_row` joined.
+
+        Raises:
+            ValueError: settings that this version does not know.
+        """
+        last = loads(row["last_row"]) if row["last_row"] else None
+        shared = ("run_id", "name", "status", "created", "parent_id", "parent_round", "error", "owner")
+        return cls(
+            **{field: row[field] for field in shared},
+            experiment=_experiment(row["experiment"]),
+            rounds_done=last["round"] if last else 0,
+            machine=loads(row["machine"]),
+            last_row=last,
+        )
+
+
+@lru_cache(maxsize=512)
+def _experiment(text: str) -> Experiment:
+    """Experiments are frozen, and lists are read twice a second."""
+    return Experiment.parse(loads(text))
+
+
+def machine() -> dict[str, Any]:
+    """Where a run is computed: results are bit-identical only on the same kind of machine and the same torch."""
+    try:
+        torch_version = version("torch")
+    except PackageNotFoundError:  # torch built from source
+        torch_version = "unknown"
+    return {
+        "platform": platform.platform(),
+        "processor": platform.processor() or platform.machine(),
+        "cpu_count": os.cpu_count() or 1,
+        "threads": THREADS,
+        "python": platform.python_version(),
+        "torch": torch_version,
+        "fedlab_core": __version__,
+    }
+
+
+def this_process() -> tuple[int, float]:
+    """Number and start time of this process; the number alone may be given to another one later."""
+    return os.getpid(), psutil.Process().create_time()
+
+
+def is_alive(pid: int, started: float) -> bool:
+    """Whether the process with that number and start time still runs."""
+    try:
+        process = psutil.Process(pid)
+        return process.status() != psutil.STATUS_ZOMBIE and abs(process.create_time() - started) < _CLOCK_S
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.AccessDenied:  # it is there, but another user's
+        return True

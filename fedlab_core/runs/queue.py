@@ -1,0 +1,104 @@
+"""Who computes which run: claiming, status, requests from outside, and runs whose process died."""
+
+from __future__ import annotations
+
+import json
+from typing import Literal
+
+from fedlab_core.runs.blobs import RunError
+from fedlab_core.runs.database import Database
+from fedlab_core.runs.info import Status, Wish, is_alive, machine, this_process
+from fedlab_core.runs.tables import run_row
+
+Action = Literal["pause", "resume", "stop", "step"]
+
+_RUNNABLE = ("queued", "stopped", "interrupted", "failed")
+
+
+class RunQueue:
+    """The part of the run store that processes talk through."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def claim(self, run_id: str | None = None) -> str | None:
+        """Make a run the work of this process: the oldest queued one (None if the queue is empty), or the given one.
+
+        Raises:
+            RunError: the given run is finished, or another process has it.
+        """
+        self.mark_interrupted()
+        with self._database.transaction() as connection:
+            if run_id is None:
+                oldest = "SELECT run_id FROM runs WHERE status = 'queued' ORDER BY seq LIMIT 1"
+                queued = connection.execute(oldest).fetchone()
+                if queued is None:
+                    return None
+                run_id = str(queued["run_id"])
+            status = run_row(connection, run_id)["status"]
+            if status not in _RUNNABLE:
+                hint = "; fork it to go on under other settings" if status == "finished" else " already"
+                raise RunError(f"run {run_id} is {status}{hint}")
+            connection.execute(
+                "UPDATE runs SET status = 'running', error = '', machine = ?, pid = ?, pid_started = ?"
+                " WHERE run_id = ?",
+                (json.dumps(machine()), *this_process(), run_id),
+            )
+        return run_id
+
+    def set_status(self, run_id: str, status: Status, error: str = "") -> None:
+        """Say how a run is. Away from running and paused, no process has it any more and nothing is asked of it."""
+        with self._database.transaction() as connection:
+            run_row(connection, run_id)
+            connection.execute("UPDATE runs SET status = ?, error = ? WHERE run_id = ?", (status, error, run_id))
+            if status not in ("running", "paused"):
+                connection.execute(
+                    "UPDATE runs SET wish = 'run', pid = NULL, pid_started = NULL WHERE run_id = ?", (run_id,)
+                )
+
+    def wish(self, run_id: str) -> Wish:
+        """What the executing process is asked to do; one plain SELECT, cheap enough for every step."""
+        rows = self._database.query("SELECT wish FROM runs WHERE run_id = ?", run_id)
+        if not rows:
+            raise RunError(f"there is no run {run_id!r}")
+        wish: Wish = rows[0]["wish"]
+        return wish
+
+    def request(self, run_id: str, action: Action) -> None:
+        """Ask for something; the executing process follows within one client step.
+
+        `resume` and `step` (one more round, then pause) put a run that is at rest back into the queue. `pause` and
+        `stop` of a run that is at rest change nothing.
+
+        Raises:
+            RunError: resume or step of a finished run.
+        """
+        self.mark_interrupted()
+        with self._database.transaction() as connection:
+            status = run_row(connection, run_id)["status"]
+            active = status in ("queued", "running", "paused")
+            if action in ("resume", "step"):
+                if status == "finished":
+                    raise RunError(f"run {run_id} is finished; fork it to go on under other settings")
+                if not active:
+                    connection.execute("UPDATE runs SET status = 'queued' WHERE run_id = ?", (run_id,))
+            elif not active:
+                return
+            if action == "stop" and status == "queued":
+                connection.execute("UPDATE runs SET status = 'stopped', wish = 'run' WHERE run_id = ?", (run_id,))
+                return
+            wish = "run" if action == "resume" else action
+            connection.execute("UPDATE runs SET wish = ? WHERE run_id = ?", (wish, run_id))
+
+    def mark_interrupted(self) -> None:
+        """Runs that a process had when it died. Reads only, unless there is one."""
+        held = self._database.query("SELECT run_id, pid, pid_started FROM runs WHERE status IN ('running', 'paused')")
+        dead = [tuple(row) for row in held if row["pid"] is None or not is_alive(row["pid"], row["pid_started"])]
+        if dead:
+            with self._database.transaction() as connection:
+                # By process, too: someone else may have resumed the run in the meantime.
+                connection.executemany(
+                    "UPDATE runs SET status = 'interrupted', wish = 'run', pid = NULL, pid_started = NULL"
+                    " WHERE run_id = ? AND pid IS ? AND pid_started IS ? AND status IN ('running', 'paused')",
+                    dead,
+                )

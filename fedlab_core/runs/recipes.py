@@ -1,0 +1,128 @@
+"""Named experiments. A recipe is a function that returns one frozen `Experiment`; its docstring says what it is for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from difflib import get_close_matches
+
+from fedlab_core.experiment import Experiment, SettingError
+
+Recipe = Callable[[], Experiment]
+RECIPES: dict[str, Recipe] = {}
+
+
+def _recipe(build: Recipe) -> Recipe:
+    """List the function under its name with hyphens."""
+    RECIPES[build.__name__.replace("_", "-")] = build
+    return build
+
+
+def recipe_names() -> tuple[str, ...]:
+    """All recipes, in the order of this file."""
+    return tuple(RECIPES)
+
+
+def describe(name: str) -> str:
+    """What a recipe is for, one sentence."""
+    return (RECIPES[name].__doc__ or "").strip().splitlines()[0]
+
+
+def recipe(name: str) -> Experiment:
+    """The experiment called `name`. Raises `SettingError`, which names the nearest one."""
+    if name not in RECIPES:
+        near = get_close_matches(name, RECIPES, n=1, cutoff=0.3)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise SettingError(f"there is no recipe {name!r}{hint}")
+    return RECIPES[name]()
+
+
+_DIGITS = Experiment()
+_SHAPES = Experiment().replace(
+    {"data.dataset": "shapes", "data.num_clients": 10, "data.partition": "dirichlet", "federation.rounds": 25}
+)
+
+
+@_recipe
+def fedavg_digits() -> Experiment:
+    """FedAvg on handwritten digits, 20 clients with unlike labels: the dense reference."""
+    return _DIGITS
+
+
+@_recipe
+def fedsparsify_digits() -> Experiment:
+    """FedSparsify-Global on digits: the server prunes to 90 % while the clients train."""
+    return _DIGITS.replace({"strategy.name": "fedsparsify-global", "strategy.final_sparsity": 0.9})
+
+
+@_recipe
+def fedsparsify_local_digits() -> Experiment:
+    """FedSparsify-Local on digits: every client prunes to 90 %, a majority vote decides."""
+    return _DIGITS.replace({"strategy.name": "fedsparsify-local", "strategy.final_sparsity": 0.9})
+
+
+@_recipe
+def random_digits() -> Experiment:
+    """Random pruning to 90 % on digits, on the same schedule: what choosing by magnitude is worth."""
+    return _DIGITS.replace({"strategy.name": "random", "strategy.final_sparsity": 0.9})
+
+
+@_recipe
+def sparse95_digits() -> Experiment:
+    """FedSparsify-Global on digits to 95 %: one weight in twenty is left."""
+    return fedsparsify_digits().replace({"strategy.final_sparsity": 0.95})
+
+
+@_recipe
+def two_labels_digits() -> Experiment:
+    """FedSparsify-Global to 90 % where every client has seen two digits only."""
+    return fedsparsify_digits().replace({"data.partition": "shards", "data.labels_per_client": 2})
+
+
+@_recipe
+def iid_digits() -> Experiment:
+    """FedSparsify-Global to 90 % where all clients have alike data: the easy case."""
+    return fedsparsify_digits().replace({"data.partition": "iid"})
+
+
+@_recipe
+def fedprox_digits() -> Experiment:
+    """FedProx on digits: dense, clients are pulled back towards the model they received."""
+    return _DIGITS.replace({"strategy.name": "fedprox", "strategy.mu": 0.01})
+
+
+@_recipe
+def fedavg_shapes() -> Experiment:
+    """FedAvg on generated pictures of shapes (32 x 32, colour), 10 clients: the dense reference."""
+    return _SHAPES
+
+
+@_recipe
+def fedsparsify_shapes() -> Experiment:
+    """FedSparsify-Global on shapes to 95 %: harder than digits, so pruning has a price."""
+    return _SHAPES.replace({"strategy.name": "fedsparsify-global", "strategy.final_sparsity": 0.95})
+
+
+@_recipe
+def random_shapes() -> Experiment:
+    """Random pruning to 95 % on shapes: accuracy falls where magnitude pruning holds."""
+    return _SHAPES.replace({"strategy.name": "random", "strategy.final_sparsity": 0.95})
+
+
+@_recipe
+def fedsparsify_fashionmnist() -> Experiment:
+    """FedSparsify-Global on FashionMNIST, the paper's network and settings (needs the data set's files)."""
+    return Experiment().replace(
+        {
+            "data.dataset": "fashionmnist",
+            "data.partition": "iid",
+            "data.num_clients": 10,
+            "model.name": "mlp",
+            "federation.rounds": 200,
+            "federation.local_epochs": 4,
+            "federation.batch_size": 32,
+            "federation.learning_rate": 0.02,
+            "federation.momentum": 0.0,
+            "strategy.name": "fedsparsify-global",
+            "strategy.final_sparsity": 0.95,
+        }
+    )

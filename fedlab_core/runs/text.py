@@ -1,0 +1,127 @@
+"""Runs as text, for terminals and for programs that read their output."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from fedlab_core.runs.info import RunInfo
+from fedlab_core.runs.store import RunStore
+
+Row = Mapping[str, Any]
+
+_ROUND_HEAD = ("round", "accuracy", "loss", "sparsity", "up", "down", "clients", "seconds")
+_RUN_HEAD = ("run", "status", "rounds", "accuracy", "sparsity", "created (UTC)", "strategy", "data", "name")
+
+
+def json_line(value: Any) -> str:
+    """One line of JSON that every reader accepts: what is no finite number becomes null."""
+    return json.dumps(_finite(value), allow_nan=False)
+
+
+def summary(store: RunStore, run_id: str) -> dict[str, Any]:
+    """How a run ended: totals, and the hash of its newest state; equal hash = bit-identical weights and masks."""
+    info, rows = store.get(run_id), store.rows(run_id)
+    return {
+        **described(info),
+        "total_upload_bytes": sum(row["upload_bytes"] for row in rows),
+        "total_download_bytes": sum(row["download_bytes"] for row in rows),
+        "total_s": sum(row["round_s"] for row in rows),
+        "state_sha256": store.state(run_id)[1].sha256() if rows else None,
+    }
+
+
+def described(info: RunInfo) -> dict[str, Any]:
+    """What a list says about a run, ready for `json_line`."""
+    last = info.last_row or {}
+    return {
+        "run_id": info.run_id,
+        "name": info.name,
+        "status": info.status,
+        "rounds_done": info.rounds_done,
+        "rounds": info.experiment.federation.rounds,
+        "final_test_accuracy": last.get("test_accuracy"),
+        "final_sparsity": last.get("sparsity"),
+        "created": info.created,
+        "parent_id": info.parent_id,
+        "parent_round": info.parent_round,
+        "experiment_hash": info.experiment.hash,
+        "error": info.error,
+    }
+
+
+def runs_table(runs: Iterable[RunInfo]) -> str:
+    """One line a run."""
+    lines = []
+    for info in runs:
+        last, experiment = info.last_row or {}, info.experiment
+        done = f"{info.rounds_done}/{experiment.federation.rounds}"
+        accuracy, gone = percent(last.get("test_accuracy")), percent(last.get("sparsity"))
+        when = info.created[:16].replace("T", " ")
+        what = (experiment.strategy.name, experiment.data.dataset, info.name)
+        lines.append((info.run_id, info.status, done, accuracy, gone, when, *what))
+    return table(_RUN_HEAD, lines)
+
+
+def run_page(info: RunInfo, rows: Sequence[Row]) -> str:
+    """Everything about one run: how it is, its settings, its rounds."""
+    origin = f", forked from {info.parent_id} after round {info.parent_round}" if info.parent_id else ""
+    head = [f"run {info.run_id} {info.name}".rstrip(), f"{info.status}{origin}, created {info.created}"]
+    head += [info.error] if info.error else []
+    machine = [f"{key}: {value}" for key, value in info.machine.items()]
+    settings = [f"  {key} = {value}" for key, value in info.experiment.settings().items()]
+    return "\n".join([*head, "; ".join(machine), "", *settings, "", rounds_table(rows)])
+
+
+def rounds_table(rows: Iterable[Row]) -> str:
+    """One line a round."""
+    lines = [
+        (
+            str(row["round"]),
+            percent(row["test_accuracy"]),
+            f"{row['test_loss']:.3f}",
+            percent(row["sparsity"]),
+            megabytes(row["upload_bytes"]),
+            megabytes(row["download_bytes"]),
+            str(len(row["clients"])),
+            f"{row['round_s']:.2f}",
+        )
+        for row in rows
+    ]
+    return table(_ROUND_HEAD, lines)
+
+
+def outcome(row: Row | None) -> str:
+    """The newest round in a few words."""
+    if row is None:
+        return "no round yet"
+    return f"test accuracy {percent(row['test_accuracy'])}, sparsity {percent(row['sparsity'])}"
+
+
+def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """Columns as wide as their widest cell."""
+    widths = [max(map(len, column)) for column in zip(head, *lines, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in (head, *lines)
+    )
+
+
+def percent(share: float | None) -> str:
+    """0.9734 -> 97.3 %."""
+    return "-" if share is None else f"{100 * share:.1f} %"
+
+
+def megabytes(size: int) -> str:
+    """Bytes in units of 10^6."""
+    return f"{size / 1e6:.2f} MB"
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(entry) for key, entry in value.items()}
+    return [_finite(entry) for entry in value] if isinstance(value, list | tuple) else value

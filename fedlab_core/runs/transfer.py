@@ -1,0 +1,175 @@
+"""A run as one file, and back. The file comes from anywhere, so nothing in it is believed before it has been checked.
+
+It is a safetensors file. Its tensors are the blobs of `blobs.py` as bytes, under their SHA-256. Its metadata:
+
+    format   "fedlab-run-1"
+    run      name, created, parent_id, parent_round, machine, experiment
+    rows     every round as `RoundRecord.to_json` writes it
+    index    [round, kind, SHA-256] of every blob: masks of every round; model and memory of the first, the last, others
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Annotated, Any, NamedTuple, get_type_hints
+
+import numpy as np
+import safetensors.torch
+import torch
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model
+
+from fedlab_core.data.datasets import DataError, load_dataset
+from fedlab_core.experiment import Experiment
+from fedlab_core.models import build_model
+from fedlab_core.pruning.masks import layer_density, sparsity
+from fedlab_core.runs.blobs import Blobs, Kind, RunError, metadata, unpack, unpack_masks
+from fedlab_core.runs.info import RunInfo
+from fedlab_core.runs.tables import checked, digest_of
+from fedlab_core.types import RoundRecord, ServerState
+
+FORMAT = "fedlab-run-1"
+MAX_BYTES = 256 * 2**20
+
+Rounds = list[tuple[dict[str, Any], Blobs]]
+
+
+class _Header(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(max_length=500)
+    created: datetime
+    parent_id: str | None = Field(pattern=r"^[a-z2-7]{10}$")
+    parent_round: int | None = Field(ge=0)
+    machine: dict[str, Annotated[str, Field(max_length=300)] | int] = Field(max_length=20)
+    experiment: dict[str, Any]
+
+
+class Transfer(NamedTuple):
+    """What an exported file says, checked."""
+
+    header: _Header
+    experiment: Experiment
+    rounds: Rounds
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last round is there."""
+        return bool(self.rounds) and self.rounds[-1][0]["round"] == self.experiment.federation.rounds
+
+
+_Row = create_model(  # type: ignore[call-overload]
+    "_Row",
+    __config__=ConfigDict(strict=True, extra="forbid"),
+    **{name: (kind, ...) for name, kind in get_type_hints(RoundRecord).items() if name != "state"},
+)
+_ROWS = TypeAdapter(list[_Row])
+
+
+def export_run(info: RunInfo, rounds: Rounds, thin: bool) -> bytes:
+    """The file. `thin` leaves out all states but the first and the last; the others can be computed again."""
+    ends = {rounds[0][0]["round"], rounds[-1][0]["round"]} if rounds else set()
+    index, tensors = [], {}
+    for row, blobs in rounds:
+        for kind, payload in blobs.items():
+            if kind == "masks" or not thin or row["round"] in ends:
+                digest = digest_of(payload)
+                index.append([row["round"], kind, digest])
+                tensors[digest] = torch.from_numpy(np.frombuffer(payload, np.uint8).copy())
+    header = _Header(
+        name=info.name,
+        created=datetime.fromisoformat(info.created),
+        parent_id=info.parent_id,
+        parent_round=info.parent_round,
+        machine=info.machine,
+        experiment=json.loads(info.experiment.to_json()),
+    )
+    rows = json.dumps([row for row, _ in rounds])
+    said = {"format": FORMAT, "run": header.model_dump_json(), "rows": rows, "index": json.dumps(index)}
+    return safetensors.torch.save(tensors, said)
+
+
+def read_run(payload: bytes) -> Transfer:
+    """Check a file from end to end.
+
+    Raises:
+        RunError: it is too large, damaged, or its parts contradict each other.
+    """
+    if len(payload) > MAX_BYTES:
+        raise RunError(f"the file has {len(payload)} bytes; allowed are {MAX_BYTES}")
+    try:
+        run = _parse(payload)
+        first = run.header.parent_round or 0
+        numbers = [row["round"] for row, _ in run.rounds]
+        if numbers != list(range(first, first + len(numbers))):
+            raise RunError("its rounds are not consecutive")
+        if numbers and numbers[-1] > run.experiment.federation.rounds:
+            raise RunError(f"it has round {numbers[-1]}, but federation.rounds is {run.experiment.federation.rounds}")
+        _check_tensors(run)
+    except RunError as error:
+        raise RunError(f"the file is no exported run, or damaged: {error}") from error
+    except Exception as error:  # whatever a hostile file makes the readers raise
+        raise RunError("the file is no exported run, or damaged") from error
+    return run
+
+
+def _parse(payload: bytes) -> Transfer:
+    said = metadata(payload)
+    if said.get("format") != FORMAT:
+        raise RunError(f"its format is {str(said.get('format'))[:40]!r}; allowed is {FORMAT!r}")
+    header = _Header.model_validate_json(said["run"])
+    header = header.model_copy(update={"created": header.created.astimezone(UTC)})
+    if (header.parent_id is None) != (header.parent_round is None):
+        raise RunError("it has half a parent")
+    try:
+        experiment = Experiment.parse(header.experiment)
+    except ValueError as error:
+        raise RunError(str(error)[:300]) from error
+    _ROWS.validate_json(said["rows"])
+    rows = json.loads(said["rows"])
+    tensors = {name: tensor.numpy().tobytes() for name, tensor in safetensors.torch.load(payload).items()}
+    blobs: dict[int, Blobs] = {row["round"]: {} for row in rows}
+    for round, kind, digest in json.loads(said["index"]):
+        if kind not in _KINDS or kind in blobs[round]:
+            raise RunError(f"round {round} has a blob of kind {str(kind)[:20]!r} that is unknown or there twice")
+        blobs[round][kind] = checked(tensors[digest], digest)
+    return Transfer(header, experiment, [(row, blobs[row["round"]]) for row in rows])
+
+
+_KINDS: tuple[Kind, ...] = ("masks", "model", "memory")
+
+
+def _check_tensors(run: Transfer) -> None:
+    """Masks say what their rows say, states fit each other and the model; one round in memory at a time."""
+    shapes = _model_shapes(run.experiment)
+    for place, (row, blobs) in enumerate(run.rounds):
+        masks = unpack_masks(blobs["masks"])
+        if layer_density(masks) != row["layer_density"] or sparsity(masks) != row["sparsity"]:
+            raise RunError(f"the masks of round {row['round']} are not those of its row")
+        if "model" not in blobs:
+            if place in (0, len(run.rounds) - 1):
+                raise RunError(f"round {row['round']} has no state")
+            continue
+        server = unpack(blobs)
+        shapes = shapes or _shapes(server)
+        if _shapes(server) != shapes or not _fits(server):
+            raise RunError(f"the state of round {row['round']} is not one of model {run.experiment.model.name}")
+
+
+def _fits(server: ServerState) -> bool:
+    same = all(name in server.params and mask.shape == server.params[name].shape for name, mask in server.masks.items())
+    return same and all(weight.is_floating_point() for weight in server.params.values())
+
+
+def _shapes(server: ServerState) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(weight.shape) for name, weight in server.params.items()}
+
+
+def _model_shapes(experiment: Experiment) -> dict[str, tuple[int, ...]] | None:
+    """Names and shapes of the parameters, where the data set is at hand; a path from the file is not looked at."""
+    try:
+        dataset = load_dataset(experiment.data.dataset)
+    except DataError:
+        return None
+    model = build_model(experiment.model.name, dataset.input_shape, dataset.num_classes)
+    return {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
