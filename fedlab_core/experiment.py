@@ -96,7 +96,7 @@ class FederationConfig(_Section):
     local_epochs: int = Field(2, ge=1, le=100, description="Passes over a client's own data in each round, E.")
     batch_size: int = Field(16, ge=1, le=4096, description="Examples of a local step, B.")
     learning_rate: float = Field(0.05, gt=0, le=10, description="Learning rate of local SGD.")
-    momentum: float = Field(0.9, ge=0, lt=1, description="Momentum of local SGD; starts at zero in every round.")
+    momentum: float = Field(0.5, ge=0, lt=1, description="Momentum of local SGD; starts at zero in every round.")
     seed: int = Field(0, ge=0, lt=2**31, description="Seed of initial weights, client sampling and batches.")
     trainer: Literal["fast", "loop"] = Field(
         "fast", description="fast: all clients stacked; loop: one by one, the reference."

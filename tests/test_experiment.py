@@ -42,13 +42,19 @@ def test_every_setting_changes_the_hash() -> None:
     ("settings", "sentence"),
     [
         ({"data.alpha": "-1"}, "data.alpha is '-1'; allowed is a number with 0.001 <= value <= 1000"),
-        ({"data.num_clients": "many"}, "data.num_clients is 'many'; allowed is a whole number with 1 <= value <= 1e+06"),
+        (
+            {"data.num_clients": "many"},
+            "data.num_clients is 'many'; allowed is a whole number with 1 <= value <= 1e+06",
+        ),
         ({"federation.participation": 0}, "federation.participation is 0; allowed is a number with 0 < value <= 1"),
         ({"data.partition": "even"}, "allowed are iid, dirichlet, shards, quantity, feature"),
         ({"data.dataset": "digit"}, "data.dataset is 'digit'"),
         ({"model.name": "lenet"}, "model.name is 'lenet'; allowed are cnn6, cnn_small, mlp"),
         ({"strategy.name": "fedavgg"}, "did you mean 'fedavg'?"),
-        ({"strategy.final_sparsity": 0.5}, "strategy.final_sparsity is no setting of an experiment with strategy fedavg"),
+        (
+            {"strategy.final_sparsity": 0.5},
+            "strategy.final_sparsity is no setting of an experiment with strategy fedavg",
+        ),
         ({"data.alhpa": 1}, "did you mean data.alpha?"),
         ({"alpha": 1}, "did you mean data.alpha?"),
     ],
@@ -62,11 +68,15 @@ def test_bad_settings_are_named(settings: dict[str, object], sentence: str) -> N
 
 def test_bad_setting_of_a_strategy_is_named() -> None:
     experiment = Experiment().replace({"strategy.name": "fedsparsify-global"})
-    with pytest.raises(SettingError, match=r"strategy.final_sparsity is '1.0'; allowed is a number with 0 <= value < 1"):
+    with pytest.raises(
+        SettingError, match=r"strategy.final_sparsity is '1.0'; allowed is a number with 0 <= value < 1"
+    ):
         experiment.replace({"strategy.final_sparsity": "1.0"})
-    with pytest.raises(SettingError, match=r"strategy.final_sparsty is no setting.*did you mean strategy.final_sparsity"):
+    with pytest.raises(
+        SettingError, match=r"strategy.final_sparsty is no setting.*did you mean strategy.final_sparsity"
+    ):
         experiment.replace({"strategy.final_sparsty": 0.5})
-    with pytest.raises(SettingError, match="strategy.prune_biases is 'maybe'; allowed are true and false"):
+    with pytest.raises(SettingError, match=r"strategy.prune_biases is 'maybe'; allowed are true and false"):
         experiment.replace({"strategy.prune_biases": "maybe"})
 
 
