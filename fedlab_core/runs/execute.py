@@ -28,8 +28,8 @@ class Interrupted(Exception):  # noqa: N818 - nothing went wrong
     """Raised by `on_step` to leave a run: the half-done round is dropped, the run can be resumed."""
 
 
-class _Stopped(Exception):  # noqa: N818
-    """Someone asked the run to stop."""
+class _Left(Exception):  # noqa: N818
+    """The run is left because someone asked for it; the argument is its status from now on."""
 
 
 def execute(store: RunStore, run_id: str, *, on_record: OnRecord | None = None, on_step: OnStep | None = None) -> None:
@@ -51,27 +51,36 @@ def execute(store: RunStore, run_id: str, *, on_record: OnRecord | None = None, 
 
 
 def execute_claimed(
-    store: RunStore, run_id: str, *, on_record: OnRecord | None = None, on_step: OnStep | None = None
+    store: RunStore,
+    run_id: str,
+    *,
+    on_record: OnRecord | None = None,
+    on_step: OnStep | None = None,
+    make_way: bool = False,
 ) -> None:
-    """`execute` for a run that this process has claimed already."""
+    """`execute` for a run that this process has claimed already.
+
+    With `make_way`, a paused run is left, at the cost of its half-done round, as soon as another one is queued.
+    """
     status: Status = "interrupted"
     error = ""
+    obey = _Obedience(store, run_id, on_step or no_step_hook, make_way)
     try:
         with one_thread():
-            for record in _records(store, run_id, _obey(store, run_id, on_step or no_step_hook)):
+            for record in _records(store, run_id, obey):
                 store.save_round(run_id, record)
                 if on_record is not None:
                     on_record(record)
         status = "finished"
-    except _Stopped:
-        status = "stopped"
+    except _Left as left:
+        (status,) = left.args
     except (Interrupted, BrokenPipeError):  # the latter: nobody reads the output any more
         raise
     except Exception as failure:
         status, error = "failed", sentence(failure)
         raise
     finally:
-        store.set_status(run_id, status, error)
+        store.leave(run_id, status, error)
 
 
 def fork(
@@ -132,33 +141,35 @@ def _records(store: RunStore, run_id: str, on_step: OnStep) -> Iterator[RoundRec
     return simulate(info.experiment, start=start, on_step=on_step)
 
 
-def _obey(store: RunStore, run_id: str, on_step: OnStep) -> OnStep:
+class _Obedience:
     """A hook for every client step: the caller's own, then what was asked of the run through the store."""
-    next_look = 0.0
 
-    def check() -> None:
-        nonlocal next_look
-        on_step()
-        if time.monotonic() >= next_look:
-            wish = store.wish(run_id)
-            if wish == "pause":
-                wish = _pause(store, run_id, on_step)
-            if wish == "stop":
-                raise _Stopped
-            next_look = time.monotonic() + LOOK_S
+    def __init__(self, store: RunStore, run_id: str, on_step: OnStep, make_way: bool) -> None:
+        self._store, self._run_id, self._on_step, self._make_way = store, run_id, on_step, make_way
+        self._next_look = 0.0
 
-    return check
+    def __call__(self) -> None:
+        self._on_step()
+        if time.monotonic() < self._next_look:
+            return
+        wish = self._store.wish(self._run_id)
+        if wish == "pause":
+            wish = self._pause()
+        if wish == "stop":
+            raise _Left("stopped")
+        self._next_look = time.monotonic() + LOOK_S
 
-
-def _pause(store: RunStore, run_id: str, on_step: OnStep) -> Wish:
-    """Wait until something else is wanted, and say what."""
-    store.set_status(run_id, "paused")
-    while (wish := store.wish(run_id)) == "pause":
-        on_step()
-        time.sleep(LOOK_S)
-    if wish != "stop":
-        store.set_status(run_id, "running")
-    return wish
+    def _pause(self) -> Wish:
+        """Wait until something else is wanted, and say what."""
+        self._store.set_status(self._run_id, "paused")
+        while (wish := self._store.wish(self._run_id)) == "pause":
+            self._on_step()
+            if self._make_way and self._store.any_queued():
+                raise _Left("paused")
+            time.sleep(LOOK_S)
+        if wish != "stop":
+            self._store.set_status(self._run_id, "running")
+        return wish
 
 
 def _state_after(store: RunStore, info: RunInfo, round: int) -> ServerState:

@@ -12,11 +12,11 @@ from fedlab_core.runs.tables import run_row
 
 Action = Literal["pause", "resume", "stop", "step"]
 
-_RUNNABLE = ("queued", "stopped", "interrupted", "failed")
+_LEFT = "UPDATE runs SET status = ?, error = ?, wish = 'run', pid = NULL, pid_started = NULL WHERE run_id = ?"
 
 
 class RunQueue:
-    """The part of the run store that processes talk through."""
+    """The part of the run store that processes talk through. A run is *held* by the process whose number it has."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -35,10 +35,10 @@ class RunQueue:
                 if queued is None:
                     return None
                 run_id = str(queued["run_id"])
-            status = run_row(connection, run_id)["status"]
-            if status not in _RUNNABLE:
-                hint = "; fork it to go on under other settings" if status == "finished" else " already"
-                raise RunError(f"run {run_id} is {status}{hint}")
+            row = run_row(connection, run_id)
+            _refuse_finished(run_id, row["status"])
+            if row["pid"] is not None:
+                raise RunError(f"run {run_id} is {row['status']} already, in another process")
             connection.execute(
                 "UPDATE runs SET status = 'running', error = '', machine = ?, pid = ?, pid_started = ?"
                 " WHERE run_id = ?",
@@ -46,18 +46,24 @@ class RunQueue:
             )
         return run_id
 
+    def any_queued(self) -> bool:
+        """Whether a run waits for a worker."""
+        return bool(self._database.query("SELECT 1 FROM runs WHERE status = 'queued' LIMIT 1"))
+
     def set_status(self, run_id: str, status: Status, error: str = "") -> None:
-        """Say how a run is. Away from running and paused, no process has it any more and nothing is asked of it."""
+        """Say how a run is, as the process that holds it (or when nobody does)."""
         with self._database.transaction() as connection:
             run_row(connection, run_id)
             connection.execute("UPDATE runs SET status = ?, error = ? WHERE run_id = ?", (status, error, run_id))
-            if status not in ("running", "paused"):
-                connection.execute(
-                    "UPDATE runs SET wish = 'run', pid = NULL, pid_started = NULL WHERE run_id = ?", (run_id,)
-                )
+
+    def leave(self, run_id: str, status: Status, error: str = "") -> None:
+        """Say how a run is and hold it no more; nothing is asked of it any longer."""
+        with self._database.transaction() as connection:
+            run_row(connection, run_id)
+            connection.execute(_LEFT, (status, error, run_id))
 
     def wish(self, run_id: str) -> Wish:
-        """What the executing process is asked to do; one plain SELECT, cheap enough for every step."""
+        """What the process that holds a run is asked to do; one plain SELECT, cheap enough for every step."""
         rows = self._database.query("SELECT wish FROM runs WHERE run_id = ?", run_id)
         if not rows:
             raise RunError(f"there is no run {run_id!r}")
@@ -65,40 +71,44 @@ class RunQueue:
         return wish
 
     def request(self, run_id: str, action: Action) -> None:
-        """Ask for something; the executing process follows within one client step.
+        """Ask for something; the process that holds the run follows within one client step.
 
-        `resume` and `step` (one more round, then pause) put a run that is at rest back into the queue. `pause` and
-        `stop` of a run that is at rest change nothing.
+        `resume` and `step` (one more round, then pause) put a run that nobody holds into the queue. `pause` and `stop`
+        of a run that is at rest already change nothing.
 
         Raises:
             RunError: resume or step of a finished run.
         """
         self.mark_interrupted()
         with self._database.transaction() as connection:
-            status = run_row(connection, run_id)["status"]
-            active = status in ("queued", "running", "paused")
+            row = run_row(connection, run_id)
+            status, held = row["status"], row["pid"] is not None
             if action in ("resume", "step"):
-                if status == "finished":
-                    raise RunError(f"run {run_id} is finished; fork it to go on under other settings")
-                if not active:
+                _refuse_finished(run_id, status)
+                if not held:
                     connection.execute("UPDATE runs SET status = 'queued' WHERE run_id = ?", (run_id,))
-            elif not active:
+            elif action == "stop" and not held and status in ("queued", "paused"):
+                connection.execute(_LEFT, ("stopped", "", run_id))
                 return
-            if action == "stop" and status == "queued":
-                connection.execute("UPDATE runs SET status = 'stopped', wish = 'run' WHERE run_id = ?", (run_id,))
+            elif not held and status != "queued":
                 return
             wish = "run" if action == "resume" else action
             connection.execute("UPDATE runs SET wish = ? WHERE run_id = ?", (wish, run_id))
 
     def mark_interrupted(self) -> None:
-        """Runs that a process had when it died. Reads only, unless there is one."""
-        held = self._database.query("SELECT run_id, pid, pid_started FROM runs WHERE status IN ('running', 'paused')")
-        dead = [tuple(row) for row in held if row["pid"] is None or not is_alive(row["pid"], row["pid_started"])]
+        """Runs whose process died without a word. Reads only, unless there is one."""
+        held = self._database.query("SELECT run_id, pid, pid_started FROM runs WHERE pid IS NOT NULL")
+        dead = [tuple(row) for row in held if not is_alive(row["pid"], row["pid_started"])]
         if dead:
             with self._database.transaction() as connection:
                 # By process, too: someone else may have resumed the run in the meantime.
                 connection.executemany(
                     "UPDATE runs SET status = 'interrupted', wish = 'run', pid = NULL, pid_started = NULL"
-                    " WHERE run_id = ? AND pid IS ? AND pid_started IS ? AND status IN ('running', 'paused')",
+                    " WHERE run_id = ? AND pid = ? AND pid_started = ?",
                     dead,
                 )
+
+
+def _refuse_finished(run_id: str, status: Status) -> None:
+    if status == "finished":
+        raise RunError(f"run {run_id} is finished; fork it to go on under other settings")

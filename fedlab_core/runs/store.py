@@ -120,7 +120,7 @@ class RunStore(RunQueue):
         """Remove a run with everything that belongs to it; its forks stay. Refused while it is running."""
         self.mark_interrupted()
         with self._database.transaction() as connection:
-            if run_row(connection, run_id)["status"] in ("running", "paused"):
+            if run_row(connection, run_id)["pid"] is not None:
                 raise RunError(f"run {run_id} is still running; stop it before deleting it")
             connection.execute("DELETE FROM runs WHERE run_id = ?", (run_id,))
 
