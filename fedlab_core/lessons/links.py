@@ -1,0 +1,36 @@
+"""From a notebook to the dashboard: a link that opens the same experiment there."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import urlencode
+
+from fedlab_core.experiment import Experiment
+
+DASHBOARD = "http://localhost:8501"
+
+
+class Link(str):
+    """An address that a notebook shows as a link."""
+
+    def _repr_markdown_(self) -> str:
+        return f"[Open this experiment in the dashboard]({self}) (start it first, with `make app`)"
+
+
+def dashboard_link(experiment: Experiment, page: str = "run") -> Link:
+    """Address of `experiment` in the dashboard on this machine.
+
+    The query has the settings that differ from an `Experiment()` with the same strategy, by their flat names:
+    `data.alpha=0.1&strategy.name=fedsparsify-global`.
+    """
+    name = experiment.strategy.name
+    changes = experiment.changes_from(Experiment().replace({"strategy.name": name}))
+    if name != Experiment().strategy.name:
+        changes = {"strategy.name": name} | changes
+    query = urlencode({key: _text(value) for key, value in changes.items()})
+    return Link(f"{DASHBOARD}/{page}{'?' if query else ''}{query}")
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
