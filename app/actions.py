@@ -1,0 +1,135 @@
+"""What buttons do: start, step, pause, resume, stop, fork. All are callbacks: they run before the page is drawn.
+
+What cannot be done is refused with one sentence, which is shown on top of the page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Literal, ParamSpec
+
+import streamlit as st
+
+from app import engine, session
+from app.words import describe
+from fedlab_core.runs.execute import fork as fork_run
+from fedlab_core.runs.store import RunInfo
+
+ACTIVE = ("queued", "running", "paused")
+"""Statuses of a run that a worker has, or will have."""
+
+P = ParamSpec("P")
+
+
+def _refusing(action: Callable[P, None]) -> Callable[P, None]:
+    """Show why something could not be done, instead of an exception."""
+
+    @wraps(action)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
+        session.touch()
+        try:
+            action(*args, **kwargs)
+        except ValueError as error:  # RunError, SettingError, DataError, PartitionError: one sentence each
+            session.complain(str(error))
+
+    return guarded
+
+
+def opened() -> RunInfo | None:
+    """The run of the address; None without one, or if it is gone."""
+    run_id = session.looked_at("run")
+    if run_id is None:
+        return None
+    try:
+        return engine.store().get(run_id)
+    except ValueError as error:
+        session.complain(str(error))
+        session.look_at(run=None)
+        return None
+
+
+def may_control(run: RunInfo) -> bool:
+    """Runs of the command line and of imports belong to nobody, so anybody may."""
+    return run.owner in ("", session.owner())
+
+
+def is_mine_already(run: RunInfo | None) -> bool:
+    """Whether Run would only start once more what is under way: then it is the same press of the button."""
+    return run is not None and run.status in ACTIVE and run.experiment == session.experiment()
+
+
+@_refusing
+def start(step: bool = False) -> None:
+    """A new run of the configuration, opened on the Run page; `step`: one round, then pause."""
+    if is_mine_already(opened()):
+        return
+    engine.check(session.experiment())
+    store = engine.store()
+    run_id = store.create(session.experiment(), owner=session.owner(), status="stopped" if step else "queued")
+    if step:
+        store.request(run_id, "step")
+    engine.pool().wake()
+    session.look_at(run=run_id)
+
+
+@_refusing
+def ask(run_id: str, action: Literal["pause", "resume", "stop", "step"]) -> None:
+    """Pause, resume, stop or step an opened run; a resting one goes back into the queue."""
+    if not may_control(engine.store().get(run_id)):
+        raise ValueError("this run was started in another browser; you can watch it, fork it, or start your own")
+    engine.store().request(run_id, action)
+    engine.pool().wake()
+
+
+@_refusing
+def fork(parent_id: str, round: int) -> None:
+    """Continue a run after `round` under the configuration as it is now."""
+    parent = engine.store().get(parent_id)
+    changes = session.experiment().changes_from(parent.experiment)
+    name = f"{describe(session.experiment())}, from round {round} of {parent.name or parent.run_id}"
+    run_id = fork_run(engine.store(), parent_id, round, changes, name=name, owner=session.owner())
+    engine.pool().wake()
+    session.look_at(run=run_id)
+
+
+@_refusing
+def open_run(run_id: str) -> None:
+    """Look at a run, with its experiment as the configuration."""
+    session.use(engine.store().get(run_id).experiment)
+    session.look_at(run=run_id)
+
+
+@_refusing
+def rename(run_id: str, widget: str) -> None:
+    """Give a run the name that was typed."""
+    engine.store().rename(run_id, st.session_state[widget])
+
+
+@_refusing
+def delete(run_id: str) -> None:
+    """Remove a run."""
+    engine.store().delete(run_id)
+    if session.looked_at("run") == run_id:
+        session.look_at(run=None)
+
+
+@_refusing
+def import_file(widget: str) -> None:
+    """Store the run of an uploaded file and open it."""
+    if (file := st.session_state[widget]) is not None:
+        session.look_at(run=engine.store().import_run(file.getvalue()))
+
+
+def possible(run: RunInfo | None) -> dict[str, bool]:
+    """Which buttons mean something now."""
+    mine = run is not None and may_control(run)
+    resting = mine and run is not None and run.status in ("paused", "stopped", "interrupted", "failed")
+    under_way = mine and run is not None and run.status in ACTIVE
+    return {
+        "run": not is_mine_already(run),
+        "step": resting or not is_mine_already(run),
+        "pause": under_way and run is not None and run.status != "paused",
+        "resume": resting,
+        "stop": under_way,
+    }

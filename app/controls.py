@@ -1,0 +1,213 @@
+"""Settings as widgets. Each is made from its field: limits, choices, help and symbol come from there.
+
+A strategy's settings need nothing here: a new method brings its controls along. What the tables add for common settings is
+taste only: words for people, and the part of the allowed range in which it is worth moving.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Literal, NamedTuple, get_args, get_origin
+
+import streamlit as st
+from pydantic.fields import FieldInfo
+
+from app import session
+from app.words import escape
+from fedlab_core.data.datasets import dataset_names
+from fedlab_core.experiment import Experiment, setting_fields
+from fedlab_core.models import model_names
+from fedlab_core.strategies import strategy_class, strategy_names
+
+DATA = (
+    "data.dataset",
+    "data.path",
+    "data.num_clients",
+    "data.partition",
+    "data.alpha",
+    "data.labels_per_client",
+    "data.size_power",
+    "data.rotation_degrees",
+    "data.noise_std",
+    "data.seed",
+)
+FEDERATION = ("federation.rounds", "federation.participation", "federation.local_epochs")
+
+LABELS = {
+    "data.dataset": "Data set",
+    "data.path": "Folder, tar or zip of class sub-folders",
+    "data.num_clients": "Clients K",
+    "data.partition": "Partition",
+    "data.alpha": "Dirichlet α (small = skewed)",
+    "data.labels_per_client": "Labels per client",
+    "data.size_power": "Power of the size skew",
+    "data.rotation_degrees": "Rotation (degrees)",
+    "data.noise_std": "Noise (standard deviation)",
+    "data.min_size": "Examples that each client has at least",
+    "data.seed": "Seed of the partition",
+    "model.name": "Model",
+    "federation.rounds": "Rounds T",
+    "federation.participation": "Participation C",
+    "federation.local_epochs": "Local epochs E",
+    "federation.batch_size": "Batch size B",
+    "federation.seed": "Seed of training",
+    "strategy.final_sparsity": "Sparsity target",
+    "strategy.exponent": "Schedule: exponent",
+    "strategy.frequency": "Schedule: rounds between purges",
+    "strategy.start_round": "Schedule: start after round",
+}
+
+
+class Range(NamedTuple):
+    """The part of a setting's range that a slider offers; a value outside widens it."""
+
+    low: float
+    high: float
+    step: float
+
+
+RANGES = {
+    "data.num_clients": Range(2, 100, 1),
+    "data.labels_per_client": Range(1, 10, 1),
+    "data.size_power": Range(0, 3, 0.05),
+    "data.rotation_degrees": Range(0, 180, 5),
+    "data.noise_std": Range(0, 2, 0.05),
+    "federation.rounds": Range(1, 100, 1),
+    "federation.participation": Range(0.05, 1, 0.05),
+    "federation.local_epochs": Range(1, 20, 1),
+    "strategy.final_sparsity": Range(0, 0.99, 0.01),
+    "strategy.initial_sparsity": Range(0, 0.95, 0.05),
+    "strategy.exponent": Range(0.5, 12, 0.5),
+    "strategy.frequency": Range(1, 20, 1),
+    "strategy.start_round": Range(1, 50, 1),
+}
+
+STEPS = {"data.alpha": (0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)}
+"""Settings that are moved on a logarithmic scale."""
+
+CHOICES: dict[str, Callable[[], Sequence[str]]] = {"data.dataset": dataset_names, "model.name": model_names}
+
+ONLY_FOR = {
+    "data.path": ("dataset", "images"),
+    "data.alpha": ("partition", "dirichlet"),
+    "data.labels_per_client": ("partition", "shards"),
+    "data.size_power": ("partition", "quantity"),
+    "data.rotation_degrees": ("partition", "feature"),
+    "data.noise_std": ("partition", "feature"),
+}
+"""Settings of the data that mean something for one choice only; the others hide them."""
+
+
+def data_controls() -> None:
+    """Which data, and who has it."""
+    draw(name for name in DATA if is_shown(name, session.experiment()))
+
+
+def all_controls() -> None:
+    """Everything that decides a run: what is turned most first, the rest folded away."""
+    with st.expander("Data", expanded=True):
+        data_controls()
+    with st.expander("Method", expanded=True):
+        strategy_controls()
+    with st.expander("Federation", expanded=True):
+        draw(FEDERATION)
+    with st.expander("Model and optimiser"):
+        fields = [name for name, _ in setting_fields(session.experiment())]
+        first = {*DATA, *FEDERATION}
+        draw(name for name in fields if name not in first and not name.startswith("strategy."))
+
+
+def strategy_controls() -> None:
+    """The method and its own settings, read from its class."""
+    name, key = session.experiment().strategy.name, "setting:strategy.name"
+    st.session_state[key] = name
+    titles = {name: strategy_class(name).title or name for name in strategy_names()}
+    st.selectbox("Strategy", list(titles), format_func=titles.__getitem__, key=key, on_change=_changed, args=(key,))
+    method = strategy_class(name)
+    st.caption(escape(" ".join(filter(None, [(method.__doc__ or "").split("\n")[0], method.source]))))
+    draw(name for name, _ in setting_fields(session.experiment()) if name.startswith("strategy."))
+
+
+def draw(names: Iterable[str]) -> None:
+    """One widget for each setting, in the given order."""
+    fields, values = dict(setting_fields(session.experiment())), session.experiment().settings()
+    for name in names:
+        _widget(name, fields[name], values[name])
+
+
+def is_shown(name: str, experiment: Experiment) -> bool:
+    """Whether a setting of the data plays a role."""
+    field, value = ONLY_FOR.get(name, ("", ""))
+    return not field or getattr(experiment.data, field) == value
+
+
+def label(name: str, info: FieldInfo) -> str:
+    """What a person calls the setting; with its symbol, if the field has one."""
+    extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
+    words = LABELS.get(name) or name.partition(".")[2].replace("_", " ").capitalize()
+    return escape(f"{words} {extra.get('symbol') or ''}".strip())
+
+
+def help_text(name: str, info: FieldInfo) -> str:
+    """What it does, the value that turns the method into FedAvg, and its name for links and the command line."""
+    extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
+    fedavg = extra.get("fedavg")
+    same = f" {fedavg} makes it FedAvg." if fedavg is not None else ""
+    return f"{escape((info.description or '') + same)} `{name}`"
+
+
+def _widget(name: str, info: FieldInfo, value: Any) -> None:
+    """The widget that fits the field's type and limits. It shows the configuration and writes back to it."""
+    key = f"setting:{name}"
+    st.session_state[key] = value
+    common: dict[str, Any] = {"key": key, "on_change": _changed, "args": (key,), "help": help_text(name, info)}
+    text = label(name, info)
+    choices = get_args(info.annotation) if get_origin(info.annotation) is Literal else CHOICES.get(name, tuple)()
+    if choices:
+        st.selectbox(text, choices, **common)
+    elif info.annotation is bool:
+        st.toggle(text, **common)
+    elif info.annotation is str:
+        st.text_input(text, **common)
+    elif name in STEPS:
+        st.select_slider(text, sorted({*STEPS[name], value}), format_func=lambda step: f"{step:g}", **common)
+    else:
+        _number(name, text, info, value, common)
+
+
+def _number(name: str, text: str, info: FieldInfo, value: Any, common: dict[str, Any]) -> None:
+    """A slider where the range is worth sliding through, else a field to type in."""
+    kind = int if info.annotation is int else float
+    low, high = _limits(info, kind)
+    span = RANGES.get(name) or _span(low, high, kind)
+    if span is None:
+        bounds = {"min_value": low, "max_value": high}
+        st.number_input(
+            text, **bounds, step=None if kind is int else 0.01, format=None if kind is int else "%g", **common
+        )
+        return
+    ends: dict[str, Any] = {"min_value": kind(min(span.low, value)), "max_value": kind(max(span.high, value))}
+    share = kind is float and span.high <= 1 and name.endswith(("sparsity", "participation"))
+    st.slider(text, **ends, step=kind(span.step), format="percent" if share else None, **common)
+
+
+def _limits(info: FieldInfo, kind: type) -> tuple[Any, Any]:
+    """Lowest and highest value that the field allows, None where it is open. An excluded bound is moved inwards."""
+    rules = {
+        key: getattr(rule, key) for rule in info.metadata for key in ("ge", "gt", "le", "lt") if hasattr(rule, key)
+    }
+    inwards = 1 if kind is int else 1e-4
+    low = rules["ge"] if "ge" in rules else rules["gt"] + inwards if "gt" in rules else None
+    high = rules["le"] if "le" in rules else rules["lt"] - inwards if "lt" in rules else None
+    return (None if low is None else kind(low)), (None if high is None else kind(high))
+
+
+def _span(low: Any, high: Any, kind: type) -> Range | None:
+    """A slider for up to a hundred whole numbers, or for fractions up to 1."""
+    if low is None or high is None or high - low > (100 if kind is int else 1):
+        return None
+    return Range(low, high, 1 if kind is int else 0.01)
+
+
+def _changed(key: str) -> None:
+    session.change({key.removeprefix("setting:"): st.session_state[key]})

@@ -1,0 +1,56 @@
+"""What all windows of this server share: the run store, the worker processes, and the data as it was split last."""
+
+from __future__ import annotations
+
+import atexit
+
+import streamlit as st
+from fedlab_core.runs.gallery import load_gallery
+from fedlab_core.runs.worker import WorkerPool
+
+from fedlab_core.data.datasets import Dataset, load_dataset
+from fedlab_core.data.federated import FederatedData, federate
+from fedlab_core.experiment import DataConfig, Experiment
+from fedlab_core.models import build_model
+from fedlab_core.runs.store import RunStore
+
+LOADING = "Reading and splitting the data …"
+
+
+@st.cache_resource(show_spinner=False)
+def store() -> RunStore:
+    """The run store; a new one begins with the finished examples of the gallery."""
+    opened = RunStore()
+    load_gallery(opened)
+    return opened
+
+
+@st.cache_resource(show_spinner=False)
+def pool() -> WorkerPool:
+    """The workers, warm before the first click; closed with the server. Killed with it, they end by themselves."""
+    workers = WorkerPool(store().path)
+    workers.start()
+    atexit.register(workers.close)
+    return workers
+
+
+@st.cache_resource(max_entries=2, show_spinner=LOADING)
+def dataset(name: str, path: str) -> Dataset:
+    """A data set; the last two stay in memory. Raises `DataError`: what to put where."""
+    return load_dataset(name, path=path)
+
+
+@st.cache_resource(max_entries=8, show_spinner=LOADING, hash_funcs={DataConfig: DataConfig.model_dump_json})
+def federated(data: DataConfig) -> FederatedData:
+    """The examples as these settings spread them over clients. Raises `DataError`, `PartitionError`."""
+    return federate(dataset(data.dataset, data.path), **data.model_dump(exclude={"dataset", "path"}))
+
+
+def check(experiment: Experiment) -> None:
+    """Refuse what cannot be run, before a worker has it.
+
+    Raises:
+        DataError, PartitionError, ValueError: data that is not there, a split or a model that cannot be.
+    """
+    data = federated(experiment.data).dataset
+    build_model(experiment.model.name, data.input_shape, data.num_classes)

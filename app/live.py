@@ -1,0 +1,152 @@
+"""A run as it grows: numbers, curves and the log, read from the store twice a second while it is under way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from app import engine, session
+from app.actions import ACTIVE
+from app.words import escape, title
+from fedlab_core.plots.curves import accuracy_curve, bytes_ledger, loss_curve, sparsity_curve
+from fedlab_core.plots.style import format_bytes, format_flops, format_percent
+from fedlab_core.runs.store import RunInfo
+
+POLL_S = 0.4
+AXES = {"round": "rounds", "megabytes": "megabytes", "flops": "FLOPs"}
+
+Rows = list[dict[str, Any]]
+
+
+def watch(run: RunInfo) -> None:
+    """Draw the run; while it is under way, again and again."""
+    polling = st.fragment(_draw, run_every=POLL_S if run.status in ACTIVE else None)
+    polling(run.run_id, run.status)
+
+
+def rows(run_id: str) -> Rows:
+    """All rounds of a run; only those that this window has not read yet are read."""
+    read: dict[str, Rows] = st.session_state.setdefault("rows", {})
+    known = read.setdefault(run_id, [])
+    known += engine.store().rows(run_id, after=known[-1]["round"] if known else -1)
+    return known
+
+
+def history(run: RunInfo) -> Rows:
+    """The rounds of a run from the untrained model on: of a fork, its parent's rounds come first."""
+    own = rows(run.run_id)
+    if run.parent_id is None or run.parent_round is None:
+        return own
+    try:
+        parent = history(engine.store().get(run.parent_id))
+    except ValueError:  # the parent was deleted
+        return own
+    return [row for row in parent if row["round"] < run.parent_round] + own
+
+
+def _draw(run_id: str, drawn_status: str) -> None:
+    """The part of the page that is drawn again while a run is under way."""
+    try:
+        run = engine.store().get(run_id)
+        past = history(run)
+    except ValueError as error:
+        st.error(f"This run cannot be shown: {escape(str(error))}", icon=":material/error:")
+        return
+    if run.status != drawn_status:
+        st.rerun()  # the buttons change with the status, and they are outside of this part
+    _numbers(run, past)
+    _curves(run, past)
+    with st.expander("Round log", icon=":material/table_rows:"):
+        _log(past)
+
+
+def _numbers(run: RunInfo, past: Rows) -> None:
+    """Where the run is, in figures for people."""
+    rounds = run.experiment.federation.rounds
+    st.progress(min(1.0, run.rounds_done / rounds))
+    if not past:
+        return
+    row = past[-1]
+    spread = ("worst_client_accuracy", "mean_client_accuracy", "best_client_accuracy")
+    target = row["target_sparsity"]
+    aim = "No schedule asks for any." if target is None else f"The schedule asks for {format_percent(target)}."
+    up, down, work, dense = (
+        sum(past_row[field] for past_row in past)
+        for field in ("upload_bytes", "download_bytes", "effective_flops", "dense_flops")
+    )
+    unpruned = f"Weighted by density (theoretical); {format_flops(dense)} as if nothing were pruned."
+    figures = (
+        ("Round", f"{row['round']} / {rounds}", "Round 0 is the untrained model."),
+        ("Test accuracy", format_percent(row["test_accuracy"]), "Of the global model that is sent next."),
+        (
+            "Worst · mean · best client",
+            " · ".join(f"{100 * row[field]:.0f}" for field in spread) + " %",
+            "Accuracy of the global model on each client's own test data.",
+        ),
+        ("Sparsity", format_percent(row["sparsity"]), f"Pruned / prunable weights. {aim}"),
+        ("Sent up · down", f"{format_bytes(up)} · {format_bytes(down)}", "Encoded messages of all clients so far."),
+        ("Training work", format_flops(work), f"{unpruned} A masked network does not run faster."),
+    )
+    with st.container(horizontal=True, gap="large"):
+        for name, value, help_text in figures:
+            st.metric(name, value, help=help_text, width="content")
+
+
+def _curves(run: RunInfo, past: Rows) -> None:
+    """Accuracy and loss against what the reader chose; sparsity and bytes against rounds."""
+    dark, x = session.dark(), _axis()
+    beside = _beside(run)
+    figures = [
+        ("accuracy", accuracy_curve(past, x=x, compare=beside, dark=dark)),
+        ("sparsity", sparsity_curve(past, dark=dark)),
+        ("bytes", bytes_ledger(past, dark=dark)),
+        ("loss", loss_curve(past, x=x, dark=dark)),
+    ]
+    if x == "round":  # the whole run from the start, so that the curves grow into it
+        for _, figure in figures:
+            figure.update_xaxes(range=[0, 1.02 * run.experiment.federation.rounds])
+    left, right = st.columns(2)
+    for place, (name, figure) in zip((left, right, left, right), figures, strict=True):
+        place.plotly_chart(figure, theme=None, key=f"live:{name}", config={"displaylogo": False})
+
+
+def _axis() -> Any:
+    """Against what accuracy and loss are drawn; part of the address."""
+    st.session_state["live:x"] = session.looked_at("x") if session.looked_at("x") in AXES else "round"
+    return st.segmented_control(
+        "Accuracy and loss against",
+        list(AXES),
+        format_func=AXES.__getitem__,
+        key="live:x",
+        on_change=session.turn,
+        args=("x", "live:x"),
+    )
+
+
+def _beside(run: RunInfo) -> dict[str, Rows]:
+    """A fork's parent, to be drawn beside it."""
+    try:
+        parent = engine.store().get(run.parent_id) if run.parent_id else None
+    except ValueError:
+        return {}
+    return {f"parent: {title(parent)}": history(parent)} if parent else {}
+
+
+def _log(past: Rows) -> None:
+    """Every round as a row of a table."""
+    columns = {
+        "round": st.column_config.NumberColumn("round"),
+        "test_accuracy": st.column_config.NumberColumn("accuracy", format="percent"),
+        "accuracy_before_purge": st.column_config.NumberColumn("before the purge", format="percent"),
+        "worst_client_accuracy": st.column_config.NumberColumn("worst client", format="percent"),
+        "best_client_accuracy": st.column_config.NumberColumn("best client", format="percent"),
+        "test_loss": st.column_config.NumberColumn("test loss", format="%.3f"),
+        "sparsity": st.column_config.NumberColumn("sparsity", format="percent"),
+        "target_sparsity": st.column_config.NumberColumn("target", format="percent"),
+        "upload_bytes": st.column_config.NumberColumn("up (bytes)", format="localized"),
+        "download_bytes": st.column_config.NumberColumn("down (bytes)", format="localized"),
+        "round_s": st.column_config.NumberColumn("seconds", format="%.2f"),
+    }
+    table = [{name: row[name] for name in columns} for row in reversed(past)]
+    st.dataframe(table, column_config=columns, hide_index=True)

@@ -1,0 +1,43 @@
+"""The dashboard: which pages there are. Start it with `make app`, or `streamlit run app/main.py`."""
+
+import sys
+from pathlib import Path
+
+import streamlit as st
+
+HERE = Path(__file__).parent
+# Streamlit puts this folder on the path; its modules are known as `app.something`, as everywhere else.
+if str(HERE.parent) not in sys.path:
+    sys.path.insert(0, str(HERE.parent))
+
+# A file of our own: Streamlit fetches its own icons for the browser's tab from the internet.
+st.set_page_config(page_title="Pruning in federated learning", page_icon=HERE / "icon.svg", layout="wide")
+
+PAGES = {
+    "views/home.py": ("Home", ":material/home:"),
+    "views/data.py": ("Data", ":material/bar_chart:"),
+    "views/run.py": ("Run", ":material/play_circle:"),
+    "views/masks.py": ("Masks", ":material/grid_on:"),
+    "views/runs.py": ("Runs", ":material/list:"),
+}
+
+page = st.navigation(
+    [st.Page(path, title=title, default=title == "Home") for path, (title, _) in PAGES.items()],
+    position="hidden",  # drawn below: Streamlit's own links would lose the configuration, which is in the address
+)
+with st.spinner("Starting …"):  # the core is imported once, by the first page that is opened
+    from app import engine, session
+    from app.words import escape
+
+    session.adopt()
+    engine.pool()
+
+with st.container(horizontal=True):
+    for path, (title, icon) in PAGES.items():
+        st.page_link(path, label=title, icon=icon, query_params=session.address())
+complaints = st.container()
+page.run()
+with complaints:
+    for sentence in session.complaints():
+        st.warning(escape(sentence), icon=":material/undo:")
+session.publish()

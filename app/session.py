@@ -1,0 +1,170 @@
+"""What one browser window is looking at: an experiment, a run, a view. The address bar holds all of it.
+
+The configuration lies under plain keys of `st.session_state`, never under a widget's key, because a widget's value is
+lost when its page is left. Widgets are drawn from it and write to it in their callbacks; `publish` mirrors it in the
+address.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from fedlab_core.experiment import Experiment, SettingError
+from fedlab_core.runs.recipes import recipe
+
+START = recipe("fedsparsify-digits")
+"""What an empty address means: the preset that a newcomer runs first."""
+
+VIEW_KEYS = ("run", "layer", "round", "view", "x", "client")
+"""What is looked at, beside the configuration: the opened run, and what of it is drawn."""
+
+_XSRF_COOKIE = "_streamlit_xsrf"
+
+
+def to_query(experiment: Experiment, view: Mapping[str, str]) -> dict[str, str]:
+    """The address of a configuration: the method, and every setting in which it differs from `Experiment()`."""
+    settings: dict[str, Any] = {}
+    if experiment != START:
+        method = {"strategy.name": experiment.strategy.name}
+        settings = method | experiment.changes_from(Experiment().replace(method))
+    return {key: _text(value) for key, value in settings.items()} | {key: view[key] for key in VIEW_KEYS if key in view}
+
+
+def from_query(params: Mapping[str, str]) -> tuple[Experiment, dict[str, str], list[str]]:
+    """The configuration and the view of an address, and one sentence for each setting that cannot be.
+
+    Such a setting keeps its default. An address without settings is `START`.
+    """
+    view = {key: params[key] for key in VIEW_KEYS if params.get(key)}
+    settings = {key: value for key, value in params.items() if key not in VIEW_KEYS}
+    if not settings:
+        return START, view, []
+    try:
+        return Experiment().replace(settings), view, []
+    except SettingError:
+        experiment, complaints = Experiment(), []
+    # The method first: it decides which other settings there are.
+    for key in sorted(settings, key=lambda key: key != "strategy.name"):
+        try:
+            experiment = experiment.replace({key: settings[key]})
+        except SettingError as error:
+            complaints.append(f"{error}. The address asked for it; the default is used instead.")
+    return experiment, view, complaints
+
+
+def adopt() -> None:
+    """Take over the address if it is a new one: a page opened, a link followed, Back or Forward.
+
+    An address that comes with a widget's change is an old one, on its way while the new one was being written.
+    """
+    state, params = st.session_state, st.query_params.to_dict()
+    touched = state.pop("touched", False)
+    if "experiment" in state and (touched or params == state["address"]):
+        return
+    state["experiment"], state["view"], state["complaints"] = from_query(params)
+    state["address"] = params
+
+
+def publish() -> None:
+    """Mirror configuration and view in the address. Every change is one step of the browser's history."""
+    params = address()
+    st.session_state["address"] = params
+    if st.query_params.to_dict() != params:
+        st.query_params.from_dict(params)
+
+
+def address() -> dict[str, str]:
+    """The query of what this window looks at; links to other pages carry it along."""
+    return to_query(experiment(), st.session_state["view"])
+
+
+def experiment() -> Experiment:
+    """The configuration that Run would start."""
+    current: Experiment = st.session_state["experiment"]
+    return current
+
+
+def use(new: Experiment) -> None:
+    """Make `new` the configuration."""
+    st.session_state["experiment"] = new
+
+
+def change(settings: Mapping[str, Any]) -> None:
+    """Callback of a control: change settings of the configuration; one that cannot be is refused with its sentence."""
+    touch()
+    try:
+        use(experiment().replace(settings))
+    except SettingError as error:
+        complain(str(error))
+
+
+def turn(key: str, widget: str) -> None:
+    """Callback of a widget that chooses what is looked at."""
+    touch()
+    chosen = st.session_state[widget]
+    look_at(**{key: None if chosen is None else str(chosen)})
+
+
+def look_at(**view: str | None) -> None:
+    """Change what is looked at; None forgets it. Another run is looked at from its own newest round."""
+    current = dict(st.session_state["view"])
+    if view.get("run", current.get("run")) != current.get("run"):
+        current.pop("round", None)
+    merged = {**current, **view}
+    st.session_state["view"] = {key: value for key, value in merged.items() if value is not None}
+
+
+def looked_at(key: str) -> str | None:
+    """One entry of the view."""
+    value: str | None = st.session_state["view"].get(key)
+    return value
+
+
+def touch() -> None:
+    """Begins every widget's callback: the address that came with it is older than what this session knows."""
+    st.session_state["touched"] = True
+    st.session_state["complaints"] = []
+
+
+def complain(sentence: str) -> None:
+    """Say on top of the page what could not be done; it stays until something else is done."""
+    st.session_state["complaints"] = [*complaints(), sentence]
+
+
+def complaints() -> list[str]:
+    """What could not be done, one sentence each."""
+    found: list[str] = st.session_state["complaints"]
+    return found
+
+
+def owner() -> str:
+    """Who may pause and stop a run: the browser that started it, also after a reload. Everybody else watches."""
+    if "owner" not in st.session_state:
+        st.session_state["owner"] = _browser_token(st.context.cookies.get(_XSRF_COOKIE, "")) or uuid.uuid4().hex
+    token: str = st.session_state["owner"]
+    return token
+
+
+def dark() -> bool:
+    """Whether the page has a dark background."""
+    return bool(st.context.theme.type == "dark")
+
+
+def _browser_token(cookie: str) -> str:
+    """A browser's own number, or '': a hash of what Streamlit's cookie against forged requests hides."""
+    try:
+        _, mask, masked, _ = cookie.split("|")
+        key = bytes.fromhex(mask)
+        secret = bytes(byte ^ key[i % len(key)] for i, byte in enumerate(bytes.fromhex(masked)))
+    except (ValueError, ZeroDivisionError):
+        return ""
+    return hashlib.sha256(secret).hexdigest()[:32]
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

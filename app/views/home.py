@@ -1,0 +1,100 @@
+"""Home: what this is, presets to start from, one picture of a round, the last runs."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import actions, engine, session
+from app.words import STATUS, age, describe, escape, title
+from fedlab_core.plots.rounds import round_picture
+from fedlab_core.plots.style import format_percent
+from fedlab_core.runs.recipes import recipe
+from fedlab_core.runs.store import RunInfo
+
+# Recipes as cards: what a newcomer would ask.
+PRESETS = {
+    "fedsparsify-digits": ("Prune while you train", ":material/content_cut:"),
+    "fedavg-digits": ("Nothing pruned", ":material/density_large:"),
+    "iid-digits": ("Everybody has alike data", ":material/balance:"),
+    "two-labels-digits": ("Each client knows two digits", ":material/looks_two:"),
+    "sparse95-digits": ("One weight in twenty is left", ":material/scatter_plot:"),
+    "random-digits": ("Prune at random", ":material/casino:"),
+}
+
+TOUR = (
+    (
+        "views/run.py",
+        "**Run.** Press *Run*. Twenty clients learn to read digits while nine of ten weights are removed.",
+    ),
+    ("views/masks.py", "**Masks.** Move the round slider: which weights of a layer survive?"),
+    ("views/data.py", "**Data.** Lower α to 0.1: every client is left with a few digits. Run again; what hurts more?"),
+    ("views/run.py", "**What if?** Fork the finished run from round 20 with a sparsity target of 0.98."),
+    ("views/runs.py", "**Runs.** Keep what you found: export a run, or copy the address; it holds every setting."),
+)
+LAST_RUNS = 5
+
+
+def page() -> None:
+    """The picture first, then what can be done."""
+    st.title("Pruning in federated learning")
+    st.markdown(
+        "Many clients train one network together without sharing their data, and the network gets smaller while they"
+        " do. Choose a preset, press **Run**, then turn one setting at a time."
+    )
+    runs = engine.store().list()
+    picture, tour = st.columns([3, 2], gap="large")
+    newest = next((run for run in runs if run.last_row and run.last_row["round"]), None)
+    figure = round_picture(
+        newest.last_row if newest else None,
+        num_clients=newest.experiment.data.num_clients if newest else None,
+        dark=session.dark(),
+    )
+    picture.plotly_chart(figure, theme=None, key="home:round", config={"displayModeBar": False})
+    with tour:
+        st.subheader("Two-minute tour")
+        for number, (path, text) in enumerate(TOUR, start=1):
+            st.page_link(path, label=f"{number}. {text}", query_params=session.address(), icon=None)
+    st.subheader("Start from a preset")
+    _cards()
+    st.subheader("Last runs")
+    _last_runs(runs[:LAST_RUNS])
+
+
+def _cards() -> None:
+    """One card a preset; its button opens it on the Run page."""
+    for place, (name, (question, icon)) in zip(st.columns(3) * 2, PRESETS.items(), strict=True):
+        with place.container(border=True, height="stretch"):
+            st.markdown(f"{icon} **{question}**")
+            st.caption(escape(describe(recipe(name))))
+            if st.button("Open", key=f"preset:{name}", icon=":material/arrow_forward:", on_click=_use, args=(name,)):
+                st.switch_page("views/run.py", query_params=session.address())
+
+
+def _use(name: str) -> None:
+    session.touch()
+    session.use(recipe(name))
+    session.look_at(run=None)
+
+
+def _last_runs(runs: list[RunInfo]) -> None:
+    """The newest runs, each a click away."""
+    if not runs:
+        st.caption("No run yet: choose a preset above.")
+    for run in runs:
+        words, icon, _ = STATUS[run.status]
+        reached = (
+            f"{format_percent(run.last_row['test_accuracy'])} after round {run.rounds_done}" if run.last_row else ""
+        )
+        with st.container(horizontal=True, vertical_alignment="center"):
+            if st.button(
+                escape(title(run)),
+                key=f"open:{run.run_id}",
+                type="tertiary",
+                on_click=actions.open_run,
+                args=(run.run_id,),
+            ):
+                st.switch_page("views/run.py", query_params=session.address())
+            st.caption(f"{icon} {words} · {reached} · {age(run.created)}", width="content")
+
+
+page()

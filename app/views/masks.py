@@ -1,0 +1,127 @@
+"""Masks: which weights of a layer are kept after any round of any run."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import streamlit as st
+
+from app import engine, live, session
+from app.actions import ACTIVE
+from app.words import STATUS, escape, title
+from fedlab_core.plots.layers import kept_changes_bars, layer_density_heatmap
+from fedlab_core.plots.masks import View, mask_map
+from fedlab_core.runs.store import RunInfo
+from fedlab_core.types import Masks
+
+# Time for each round of the playback; less would outrun the browser.
+PLAY_S = 0.6
+
+VIEWS: dict[View, str] = {
+    "mask": "kept and pruned",
+    "change": "change since last round",
+    "magnitude": "magnitude",
+}
+
+
+def page() -> None:
+    """A run, a layer, a round; and all layers over all rounds."""
+    runs = [run for run in engine.store().list() if run.last_row]
+    if not runs:
+        st.info("No run has any masks yet. Start one on the page **Run**, then come back.", icon=":material/grid_on:")
+        st.page_link("views/run.py", label="Go to Run", query_params=session.address())
+        return
+    run = _choose_run({run.run_id: run for run in runs})
+    playing = st.session_state.get("masks:play", False)
+    seconds = PLAY_S if playing else live.POLL_S * 2 if run.status in ACTIVE else None
+    st.fragment(_picture, run_every=seconds)(run)
+
+
+def _choose_run(runs: dict[str, RunInfo]) -> RunInfo:
+    """The opened run, or the newest one."""
+    opened = session.looked_at("run")
+    st.session_state["masks:run"] = opened if opened in runs else next(iter(runs))
+    st.selectbox(
+        "Run",
+        list(runs),
+        format_func=lambda run_id: f"{title(runs[run_id])} · {STATUS[runs[run_id].status][0]} · {run_id}",
+        key="masks:run",
+        on_change=session.turn,
+        args=("run", "masks:run"),
+    )
+    return runs[st.session_state["masks:run"]]
+
+
+def _picture(run: RunInfo) -> None:
+    """What changes with layer, round and view; drawn again during playback and while the run grows."""
+    store = engine.store()
+    try:
+        rounds, past = store.mask_rounds(run.run_id), live.rows(run.run_id)
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            at = _choose_round(rounds)
+        masks = store.masks(run.run_id, at)
+        before = store.masks(run.run_id, at - 1) if at - 1 in rounds else None
+        stored, server = store.state(run.run_id, at)
+    except ValueError as error:  # damaged, or deleted in another window
+        st.error(f"The masks of this run cannot be shown: {escape(str(error))}.", icon=":material/error:")
+        return
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        layer, view = _choose_layer(masks), _choose_view()
+    if view == "magnitude" and stored != at:
+        st.caption(f"Not every round's weights are kept, to save space: these are of round {stored}.")
+    mask = server.masks[layer] if view == "magnitude" else masks[layer]
+    dark, last = session.dark(), before[layer] if before else None
+    figure = mask_map(mask, last, view, server.params[layer], name=layer, dark=dark)
+    st.plotly_chart(figure, theme=None, key="masks:map", config={"displaylogo": False})
+    left, right = st.columns(2)
+    left.plotly_chart(layer_density_heatmap(past, dark=dark), theme=None, key="masks:density")
+    right.plotly_chart(kept_changes_bars(before or masks, masks, dark=dark), theme=None, key="masks:changes")
+
+
+def _choose_round(rounds: list[int]) -> int:
+    """A slider over the stored rounds, and its playback."""
+    wanted = session.looked_at("round") or ""
+    at = int(wanted) if wanted.isdecimal() and int(wanted) in rounds else rounds[-1]
+    if st.toggle("Play", key="masks:play", on_change=session.touch, help="Show one round after the other."):
+        at = rounds[(rounds.index(at) + 1) % len(rounds)]
+        session.look_at(round=str(at))
+    if len(rounds) < 2:
+        return at
+    st.session_state["masks:round"] = at
+    st.select_slider("After round", rounds, key="masks:round", on_change=session.turn, args=("round", "masks:round"))
+    return at
+
+
+def _choose_layer(masks: Masks) -> str:
+    """The layer of the address; without one, the largest."""
+    wanted = session.looked_at("layer")
+    largest = max(masks, key=lambda name: masks[name].numel())
+    st.session_state["masks:layer"] = wanted if wanted in masks else largest
+    st.selectbox(
+        "Layer",
+        list(masks),
+        format_func=lambda name: f"{name}  ({' × '.join(str(size) for size in masks[name].shape)})",
+        key="masks:layer",
+        on_change=session.turn,
+        args=("layer", "masks:layer"),
+    )
+    chosen: str = st.session_state["masks:layer"]
+    return chosen
+
+
+def _choose_view() -> View:
+    wanted = session.looked_at("view")
+    st.session_state["masks:view"] = wanted if wanted in get_args(View) else "mask"
+    st.segmented_control(
+        "Show",
+        list(VIEWS),
+        format_func=VIEWS.__getitem__,
+        key="masks:view",
+        on_change=session.turn,
+        args=("view", "masks:view"),
+    )
+    chosen: View = st.session_state["masks:view"] or "mask"
+    return chosen
+
+
+page()

@@ -1,0 +1,143 @@
+"""Runs: everything that has run; open, resume, rename, delete, export, import."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from app import actions, engine, session
+from app.words import STATUS, changes, escape, title
+from fedlab_core.experiment import Experiment
+from fedlab_core.runs.store import RunInfo
+
+MAX_NAME = 200
+
+
+def page() -> None:
+    """A table to choose from, and what can be done with the chosen one."""
+    runs = engine.store().list()
+    if runs:
+        chosen = _table(runs)
+        if chosen is None:
+            st.caption("Choose a run in the table to open, resume, rename, export or delete it.")
+        else:
+            _details(chosen)
+    else:
+        st.info(
+            "Nothing has been run yet. Start a run on the page **Run**, or import one below.", icon=":material/list:"
+        )
+    _import()
+
+
+def _table(runs: list[RunInfo]) -> RunInfo | None:
+    """Every run as a row; cells are plain text."""
+    columns = {
+        "name": st.column_config.TextColumn("name", width="large"),
+        "accuracy": st.column_config.NumberColumn("accuracy", format="percent"),
+        "sparsity": st.column_config.NumberColumn("sparsity", format="percent"),
+        "progress": st.column_config.ProgressColumn("rounds", format="percent"),
+        "created": st.column_config.DatetimeColumn("created", format="distance"),
+    }
+    event = st.dataframe(
+        [_row(run) for run in runs],
+        column_config=columns,
+        hide_index=True,
+        key="runs:table",
+        on_select="rerun",
+        selection_mode="single-row",
+    )
+    selected = event.selection.rows
+    return runs[selected[0]] if selected and selected[0] < len(runs) else None
+
+
+def _row(run: RunInfo) -> dict[str, Any]:
+    last = run.last_row or {}
+    return {
+        "name": title(run),
+        "status": STATUS[run.status][0],
+        "progress": run.rounds_done / run.experiment.federation.rounds,
+        "accuracy": last.get("test_accuracy"),
+        "sparsity": last.get("sparsity"),
+        "created": run.created,
+        "run": run.run_id,
+        "settings": run.experiment.hash,
+        "forked from": f"{run.parent_id}, round {run.parent_round}" if run.parent_id else "",
+    }
+
+
+def _details(run: RunInfo) -> None:
+    """What can be done with the chosen run, and what it was."""
+    mine = actions.may_control(run)
+    active = run.status in actions.ACTIVE
+    with st.container(border=True):
+        st.markdown(f"**{escape(title(run))}**")
+        with st.container(horizontal=True):
+            if st.button(
+                "Open", icon=":material/open_in_new:", type="primary", on_click=actions.open_run, args=(run.run_id,)
+            ):
+                st.switch_page("views/run.py", query_params=session.address())
+            st.button(
+                "Resume",
+                icon=":material/resume:",
+                on_click=actions.ask,
+                args=(run.run_id, "resume"),
+                disabled=not mine or run.status not in ("paused", "stopped", "interrupted", "failed"),
+            )
+            _rename(run, disabled=not mine)
+            st.download_button(
+                "Export",
+                lambda: engine.store().export(run.run_id),
+                file_name=f"fedlab-run-{run.run_id}.safetensors",
+                icon=":material/download:",
+                on_click="ignore",
+                help="One file with every round, mask and weight; Import reads it, here or elsewhere.",
+            )
+            _delete(run, disabled=not mine or active)
+        if run.error:
+            st.error(escape(run.error), icon=":material/error:")
+        _facts(run)
+
+
+def _rename(run: RunInfo, disabled: bool) -> None:
+    with st.popover("Rename", icon=":material/edit:", disabled=disabled):
+        st.text_input("Name", run.name, max_chars=MAX_NAME, key=f"name:{run.run_id}")
+        st.button("Save", on_click=actions.rename, args=(run.run_id, f"name:{run.run_id}"))
+
+
+def _delete(run: RunInfo, disabled: bool) -> None:
+    with st.popover("Delete", icon=":material/delete:", disabled=disabled):
+        st.markdown(f"Delete this run with its {run.rounds_done} rounds? Its forks stay. This cannot be undone.")
+        st.button("Delete it", type="primary", on_click=actions.delete, args=(run.run_id,))
+
+
+def _facts(run: RunInfo) -> None:
+    """Everything needed to get the same numbers again."""
+    experiment = run.experiment
+    facts = {
+        "run": run.run_id,
+        "created (UTC)": run.created,
+        "hash of the settings": experiment.hash,
+        "seeds": f"partition {experiment.data.seed}, training {experiment.federation.seed}",
+        **{name.replace("_", " "): str(value) for name, value in run.machine.items()},
+    }
+    left, right = st.columns(2)
+    left.dataframe([{"fact": name, "value": value} for name, value in facts.items()], hide_index=True)
+    settings = [{"setting": name, "value": str(value)} for name, value in experiment.settings().items()]
+    right.dataframe(settings, hide_index=True)
+    st.caption(f"Different from the defaults: {escape('; '.join(changes(experiment, Experiment())) or 'nothing')}")
+
+
+def _import() -> None:
+    """A run from a file; what is in it is checked before anything is stored."""
+    with st.expander("Import a run", icon=":material/upload:"):
+        st.file_uploader(
+            "A file that Export wrote",
+            type="safetensors",
+            key="runs:file",
+            on_change=actions.import_file,
+            args=("runs:file",),
+        )
+
+
+page()
