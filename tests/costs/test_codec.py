@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from fedlab_core.costs import wire
 from fedlab_core.costs.codec import (
     MESSAGE_BYTES,
     decode,
@@ -19,6 +20,7 @@ from fedlab_core.costs.codec import (
     entropy_bound_bytes,
     nominal_bytes,
 )
+from fedlab_core.costs.forms import FORMS
 
 LAWS = settings(max_examples=150)
 DTYPES = [
@@ -100,6 +102,11 @@ def test_the_wire_byte_by_byte() -> None:
     mask = b"\x02" + b"\x01" + bytes([0b101])
     values = np.array([1.0, 3.0], "<f4").tobytes()
     assert payload[:-4] == head + tensor + mask + values
+
+
+def test_numbers_on_the_wire_never_change() -> None:
+    assert list(wire.DTYPES) == DTYPES
+    assert [form.name for form in FORMS] == ["dense", "bitmap", "indices", "gaps", "runs"]
 
 
 def test_views_gradients_and_layouts_do_not_matter() -> None:

@@ -115,7 +115,10 @@ def test_the_model_is_left_as_it_was() -> None:
 def test_a_layer_used_twice_counts_twice() -> None:
     shared = nn.Linear(5, 5)
     assert forward_flops(nn.Sequential(shared, nn.ReLU(), shared), (5,)) == {"0.weight": 2 * 2 * 25}
-    assert forward_flops(nn.Linear(5, 3, dtype=torch.float64), (5,)) == {"weight": 30}
+
+
+def test_any_floating_type_will_do() -> None:
+    assert forward_flops(nn.Conv2d(1, 2, 3, dtype=torch.float64), (1, 5, 5)) == {"weight": 2 * 18 * 9}
 
 
 def test_a_layer_that_cannot_be_counted_is_named() -> None:
@@ -146,5 +149,5 @@ def test_effective_flops_are_linear_in_density() -> None:
 def test_effective_flops_weigh_each_layer_by_its_own_mask() -> None:
     mask = torch.zeros(2, 10, dtype=torch.bool)
     mask[0, :3] = True
-    bias = torch.zeros(4, dtype=torch.bool)
-    assert effective_flops({"a.weight": 400, "b.weight": 7}, {"a.weight": mask, "a.bias": bias}) == 400 * 3 / 20 + 7
+    masks = {"a.weight": mask, "a.bias": torch.zeros(4, dtype=torch.bool), "empty": torch.ones(0, dtype=torch.bool)}
+    assert effective_flops({"a.weight": 400, "b.weight": 7, "empty": 0}, masks) == 400 * 3 / 20 + 7

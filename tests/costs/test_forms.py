@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fedlab_core.costs.bits import CodecError, Reader, Rice, read_rice, varint
 from fedlab_core.costs.codec import TensorCost, describe, encode
-from fedlab_core.costs.forms import FORMS, Form, Pattern, shortest
+from fedlab_core.costs.forms import FORMS, Form, Indices, Pattern, shortest
 
 LAWS = settings(max_examples=200)
 
@@ -55,6 +55,14 @@ def test_every_form_round_trips_and_knows_its_size(elements: int, density: float
 )
 def test_each_form_is_the_shortest_somewhere(form: str, mask: np.ndarray) -> None:
     assert one_tensor(mask).form == form
+
+
+@pytest.mark.parametrize(("elements", "width"), [(2, 1), (256, 1), (257, 2), (2**16, 2), (2**16 + 1, 4)])
+def test_an_index_is_as_wide_as_the_last_position_needs(elements: int, width: int) -> None:
+    pattern = Pattern(np.arange(elements) == elements - 1)
+    plan = Indices().plan(pattern)
+    assert plan is not None
+    assert plan.write() == (elements - 1).to_bytes(width, "little")
 
 
 DENSITIES = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5]
