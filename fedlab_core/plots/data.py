@@ -9,6 +9,7 @@ import base64
 import io
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -102,8 +103,10 @@ def image_grid(
         dark=dark,
         height=60 + 110 * lines,
     )
-    for index, (image_HWC, title) in enumerate(zip(images_NHWC, titles, strict=True)):
-        _add_image(figure, image_HWC, title, index % columns, index // columns)
+    places = [(column * (1 + GAP), line * (1 + TITLE) + TITLE) for line in range(lines) for column in range(columns)]
+    pictures = [_picture(image_HWC, *place) for image_HWC, place in zip(images_NHWC, places, strict=False)]
+    notes = [_title_above(title, *place) for title, place in zip(titles, places, strict=False)]
+    figure.update_layout(images=pictures, annotations=notes)
     figure.update_xaxes(visible=False, range=[0, columns * (1 + GAP)], constrain="domain", constraintoward="left")
     bottom = lines * (1 + TITLE)
     return figure.update_yaxes(
@@ -111,11 +114,13 @@ def image_grid(
     )
 
 
-def _add_image(figure: go.Figure, image_HWC: NDArray[np.uint8], title: str, column: int, line: int) -> None:
-    left, top = column * (1 + GAP), line * (1 + TITLE) + TITLE
+def _picture(image_HWC: NDArray[np.uint8], left: float, top: float) -> dict[str, Any]:
     place = {"x": left, "y": top, "sizex": 1, "sizey": 1, "xref": "x", "yref": "y"}
-    figure.add_layout_image(source=_png(image_HWC), sizing="contain", **place)
-    figure.add_annotation(text=title, x=left + 0.5, y=top, yanchor="bottom", showarrow=False, font={"size": 11})
+    return {"source": _png(image_HWC), "sizing": "contain", **place}
+
+
+def _title_above(text: str, left: float, top: float) -> dict[str, Any]:
+    return {"text": text, "x": left + 0.5, "y": top, "yanchor": "bottom", "showarrow": False, "font": {"size": 11}}
 
 
 def _png(image_HWC: NDArray[np.uint8]) -> str:

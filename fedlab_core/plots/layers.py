@@ -55,12 +55,12 @@ def kept_changes_bars(before: Masks, after: Masks, *, dark: bool = False) -> go.
     if not after:
         return _nothing_prunable("changes", dark)
     totals = [mask.numel() for mask in after.values()]
-    pairs = [(before[name], mask) for name, mask in after.items()]
+    pairs = [(before[name].cpu().numpy(), mask.cpu().numpy()) for name, mask in after.items()]
     counts = {
-        "kept": [int((old & new).sum()) for old, new in pairs],
-        "grown since": [int((~old & new).sum()) for old, new in pairs],
-        "pruned since": [int((old & ~new).sum()) for old, new in pairs],
-        "pruned before": [int((~old & ~new).sum()) for old, new in pairs],
+        "kept": [int(np.count_nonzero(old & new)) for old, new in pairs],
+        "grown since": [int(np.count_nonzero(~old & new)) for old, new in pairs],
+        "pruned since": [int(np.count_nonzero(old & ~new)) for old, new in pairs],
+        "pruned before": [int(np.count_nonzero(~old & ~new)) for old, new in pairs],
     }
     pruned, grown = sum(counts["pruned since"]), sum(counts["grown since"])
     kept = (sum(counts["kept"]) + grown) / sum(totals)

@@ -60,10 +60,11 @@ def mask_map(
         return _kept_map(mask, name, dark)
     if view == "change":
         return _change_map(mask, previous, name, dark)
-    if view == "magnitude" and values is not None:
-        return _magnitude_map(mask, values, name, dark)
-    wanted = "values, for view is 'magnitude'" if view == "magnitude" else f"view is {view!r}"
-    raise ValueError(f"{wanted}; allowed is mask, change, or magnitude with values given")
+    if view != "magnitude":
+        raise ValueError(f"view is {view!r}; allowed is one of mask, change, magnitude")
+    if values is None:
+        raise ValueError("values is None; allowed for view 'magnitude' are the weights of the layer")
+    return _magnitude_map(mask, values, name, dark)
 
 
 def _kept_map(mask: Tensor, name: str, dark: bool) -> go.Figure:

@@ -118,12 +118,10 @@ def byte_unit(largest: float) -> tuple[float, str]:
 
 
 def _scaled(count: float, units: tuple[str, ...]) -> str:
-    for unit in units:
-        digits = 1 if abs(count) < 99.95 else 0
-        if abs(round(count, digits)) < 1000 or unit == units[-1]:
-            break
-        count /= 1000
-    return f"{_trimmed(count, digits)} {unit}"
+    place = 0
+    while round(abs(count)) >= 1000 and place < len(units) - 1:
+        count, place = count / 1000, place + 1
+    return f"{_trimmed(count, 1 if abs(count) < 99.95 else 0)} {units[place]}"
 
 
 def _trimmed(value: float, digits: int) -> str:

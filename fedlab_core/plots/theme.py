@@ -48,8 +48,8 @@ def sheet(sentence: str, *, key: str, dark: bool, subtitle: str = "", height: in
         subtitle: what has to be known to read the figure (what a cell stands for).
         height: pixels.
     """
-    title_lines = textwrap.wrap(sentence, TITLE_CHARACTERS)
-    subtitle_lines = textwrap.wrap(subtitle, TITLE_CHARACTERS + 16)
+    title_lines = _lines(sentence, TITLE_CHARACTERS)
+    subtitle_lines = _lines(subtitle, TITLE_CHARACTERS + 16)
     title = {
         "text": "<br>".join(title_lines),
         "subtitle": {"text": "<br>".join(subtitle_lines), "font": {"size": 12}},
@@ -81,7 +81,7 @@ def nothing_yet(sentence: str, next_step: str, *, key: str, dark: bool) -> go.Fi
     figure.update_xaxes(visible=False)
     figure.update_yaxes(visible=False)
     figure.add_annotation(
-        text="<br>".join(textwrap.wrap(next_step, TITLE_CHARACTERS)),
+        text="<br>".join(_lines(next_step, TITLE_CHARACTERS)),
         x=0.5,
         y=0.5,
         xref="paper",
@@ -122,3 +122,11 @@ def set_percent(figure: go.Figure, title: str, low: float = 0.0) -> None:
 def set_from_zero(figure: go.Figure, title: str, largest: float) -> None:
     """A y axis that starts at zero: bytes, FLOPs, counts."""
     figure.update_yaxes(title_text=title, range=[0, 1.06 * largest or 1])
+
+
+def _lines(text: str, width: int) -> list[str]:
+    """Lines of at most `width` characters, and of about the same length: no single word is left over."""
+    lines = textwrap.wrap(text, width)
+    while width > 1 and len(narrower := textwrap.wrap(text, width - 1)) == len(lines):
+        lines, width = narrower, width - 1
+    return lines

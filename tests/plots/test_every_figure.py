@@ -1,0 +1,116 @@
+"""What holds for every figure: theme, zoom, sentences, empty states, plain numbers."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+import torch
+
+from fedlab_core import plots
+from fedlab_core.plots.style import DARK, LIGHT
+
+from .conftest import MakeRun
+
+Run = Sequence[Mapping[str, Any]]
+MASK = torch.arange(12).reshape(3, 4) % 3 > 0
+NAMES = ["client 0", "client 1"]
+
+OVER_ROUNDS: dict[str, Callable[[Run, bool], go.Figure]] = {
+    "accuracy": lambda run, dark: plots.accuracy_curve(run, dark=dark),
+    "accuracy against megabytes": lambda run, dark: plots.accuracy_curve(run, x="megabytes", dark=dark),
+    "accuracy compared": lambda run, dark: plots.accuracy_curve(run, compare={"other": run}, dark=dark),
+    "loss": lambda run, dark: plots.loss_curve(run, dark=dark),
+    "bytes": lambda run, dark: plots.bytes_ledger(run, dense_bytes_per_round=1e6, dark=dark),
+    "sparsity": lambda run, dark: plots.sparsity_curve(run, dark=dark),
+    "density": lambda run, dark: plots.layer_density_heatmap(run, dark=dark),
+    "runs": lambda run, dark: plots.accuracy_against({"a run": run} if run else {}, dark=dark),
+}
+OTHERS: dict[str, Callable[[bool], go.Figure]] = {
+    "mask": lambda dark: plots.mask_map(MASK, dark=dark),
+    "change": lambda dark: plots.mask_map(MASK, ~MASK, "change", dark=dark),
+    "magnitude": lambda dark: plots.mask_map(MASK, view="magnitude", values=torch.ones(3, 4), dark=dark),
+    "changes": lambda dark: plots.kept_changes_bars({"fc": MASK}, {"fc": ~MASK}, dark=dark),
+    "overlap": lambda dark: plots.overlap_heatmap(NAMES, [[1, 0.5], [0.5, 1]], dark=dark),
+    "labels": lambda dark: plots.label_heatmap([[3, 1], [0, 2]], ["cat", "dog"], dark=dark),
+    "sizes": lambda dark: plots.size_bars([4, 2], dark=dark),
+    "images": lambda dark: plots.image_grid(np.zeros((2, 4, 4, 1), np.uint8), ["a", "b"], dark=dark),
+    "picture": lambda dark: plots.round_picture(dark=dark),
+    "schedule": lambda dark: plots.schedule_curve({"cubic": [0.1, 0.9]}, dark=dark),
+}
+EMPTY: dict[str, Callable[[], go.Figure]] = {
+    **{name: lambda make=make: make([], False) for name, make in OVER_ROUNDS.items()},
+    "change": lambda: plots.mask_map(MASK, view="change"),
+    "changes": lambda: plots.kept_changes_bars({}, {}),
+    "overlap": lambda: plots.overlap_heatmap([], []),
+    "labels": lambda: plots.label_heatmap([], []),
+    "sizes": lambda: plots.size_bars([]),
+    "images": lambda: plots.image_grid(np.zeros((0, 4, 4, 1), np.uint8), []),
+    "schedule": lambda: plots.schedule_curve({}),
+    "schedule of no rounds": lambda: plots.schedule_curve({"cubic": []}),
+}
+
+
+def has_nan(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(has_nan(part) for part in value.values())
+    if isinstance(value, list | tuple | np.ndarray) and not isinstance(value, str):
+        return any(has_nan(part) for part in value)
+    return isinstance(value, float | np.floating) and not np.isfinite(value)
+
+
+def check(make: Callable[[bool], go.Figure]) -> None:
+    for dark, theme in ((False, LIGHT), (True, DARK)):
+        figure = make(dark)
+        layout = figure.layout
+        assert layout.template.layout.paper_bgcolor == layout.template.layout.plot_bgcolor == "rgba(0,0,0,0)"
+        assert layout.template.layout.font.color == theme.ink
+        assert layout.paper_bgcolor is None
+        assert layout.plot_bgcolor is None
+        assert layout.uirevision
+        assert layout.title.text
+        assert not any(has_nan(trace.to_plotly_json()) for trace in figure.data)
+    assert make(False).layout.uirevision == make(True).layout.uirevision
+
+
+@pytest.mark.parametrize("name", OVER_ROUNDS)
+@pytest.mark.parametrize("last", [0, 1, 4])
+def test_a_figure_over_rounds(name: str, last: int, make_run: MakeRun) -> None:
+    run = make_run(last)
+    check(lambda dark: OVER_ROUNDS[name](run, dark))
+
+
+@pytest.mark.parametrize("name", OVER_ROUNDS)
+def test_numbers_that_are_none_or_not_finite_leave_gaps(name: str, make_run: MakeRun) -> None:
+    nothing = {"test_loss": float("nan"), "train_loss": float("inf"), "target_sparsity": None}
+    clients = {f"{which}_client_accuracy": float("nan") for which in ("worst", "mean", "best")}
+    check(lambda dark: OVER_ROUNDS[name](make_run(4, **nothing, **clients), dark))
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_any_other_figure(name: str) -> None:
+    check(OTHERS[name])
+
+
+@pytest.mark.parametrize("name", EMPTY)
+def test_an_empty_figure_says_what_to_do_next(name: str) -> None:
+    figure = EMPTY[name]()
+    assert not figure.data
+    assert len(figure.layout.annotations) == 1
+    assert figure.layout.annotations[0].text.split()[0] in {"Press", "Choose", "Run", "Start"}
+    assert not figure.layout.xaxis.visible
+    assert figure.layout.title.text
+
+
+def test_long_sentences_are_wrapped_and_have_room() -> None:
+    short = plots.schedule_curve({"cubic": [0.1, 0.9]}, "Short")
+    long = plots.schedule_curve({"cubic": [0.1, 0.9]}, "word " * 40)
+    assert max(map(len, long.layout.title.text.split("<br>"))) <= 66
+    assert long.layout.margin.t > short.layout.margin.t
+
+
+def test_no_word_is_left_over_on_a_line_of_its_own() -> None:
+    sentence = "nine nine " * 6 + "nine nine nine over"  # 79 characters: 66 would leave little for the second line
+    first, second = plots.schedule_curve({"cubic": [0.1, 0.9]}, sentence).layout.title.text.split("<br>")
+    assert abs(len(first) - len(second)) < 10
