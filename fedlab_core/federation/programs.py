@@ -99,8 +99,9 @@ class MaskedSGD:
         if self.correct is not None:
             grads = self.correct(state, grads)
         rate, momentum = self.settings.learning_rate, self.settings.momentum
-        velocity = {name: momentum * state.velocity[name] + g for name, g in grads.items()}
-        params = {name: weight - rate * velocity[name] for name, weight in state.params.items()}
+        # torch.add with alpha is one pass over memory; `w - rate * v` would be two, and memory is what a step costs.
+        velocity = {name: torch.add(g, state.velocity[name], alpha=momentum) for name, g in grads.items()}
+        params = {name: torch.add(weight, velocity[name], alpha=-rate) for name, weight in state.params.items()}
         params |= {name: params[name] * mask for name, mask in state.masks.items()}
         return state._replace(
             params=params,
