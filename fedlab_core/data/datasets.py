@@ -1,0 +1,167 @@
+"""A data set by its name: normalised images and labels, ready to train on.
+
+N examples, I = (channels, height, width), H height, W width, C channels.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from fedlab_core.data.digits import read_digits
+from fedlab_core.data.generate import make_shapes
+from fedlab_core.data.image_folder import read_image_folder
+from fedlab_core.data.pixels import DataError, Pixels
+from fedlab_core.data.vision import PUBLISHED, read_vision
+
+__all__ = ["DataError", "Dataset", "canonical_name", "dataset_names", "load_dataset"]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Training and test examples. Tensors are shared and cached: never change them in place.
+
+    Attributes:
+        name: one of `dataset_names()`.
+        x_train_NI, x_test_NI: float32 [N, channels, height, width], (pixels - mean) / std with pixels in [0, 1].
+        y_train_N, y_test_N: int64 labels, 0 to num_classes - 1.
+        class_names: what each label means.
+        mean_C, std_C: per channel, over the training images in [0, 1]; std is 1 where a channel is constant.
+    """
+
+    name: str
+    x_train_NI: Tensor
+    y_train_N: Tensor
+    x_test_NI: Tensor
+    y_test_N: Tensor
+    class_names: tuple[str, ...]
+    mean_C: Tensor
+    std_C: Tensor
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """(channels, height, width)."""
+        channels, height, width = self.x_train_NI.shape[1:]
+        return channels, height, width
+
+    @property
+    def num_classes(self) -> int:
+        """How many labels there are."""
+        return len(self.class_names)
+
+    def to_images(self, x_NI: Tensor) -> Tensor:
+        """Normalised examples back as pictures for display: uint8 [N, height, width, channels], 255 is white."""
+        x_NHWC = x_NI.permute(0, 2, 3, 1) * self.std_C.to(x_NI) + self.mean_C.to(x_NI)
+        return (x_NHWC * 255).round().clamp(0, 255).to(torch.uint8)
+
+    def to(self, dtype: torch.dtype) -> Dataset:
+        """The same data with examples of another floating-point type."""
+        return replace(self, x_train_NI=self.x_train_NI.to(dtype), x_test_NI=self.x_test_NI.to(dtype))
+
+
+class _Request(NamedTuple):
+    path: str
+    data_dir: Path
+    download: bool
+
+
+def dataset_names() -> tuple[str, ...]:
+    """Every name that `load_dataset` knows."""
+    return tuple(_SOURCES)
+
+
+def canonical_name(name: str) -> str:
+    """The name as `dataset_names` has it: "Fashion-MNIST", "fashion_mnist" and "FASHIONMNIST" are "fashionmnist".
+
+    Raises:
+        DataError: unknown; the nearest known name is in the message.
+    """
+    plain = name.lower().replace("-", "").replace("_", "")
+    if plain not in _SOURCES:
+        near = get_close_matches(plain, _SOURCES, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise DataError(f"there is no data set {name!r}; allowed are {', '.join(_SOURCES)}{hint}")
+    return plain
+
+
+def load_dataset(name: str, *, path: str = "", data_dir: Path | None = None, download: bool = False) -> Dataset:
+    """Read, check and normalise a data set. Digits and shapes are kept for the rest of the process.
+
+    Args:
+        name: one of `dataset_names()`; upper case, "-" and "_" do not matter.
+        path: for "images": the folder, tar or zip of class sub-folders.
+        data_dir: where MNIST and the like are; default is the environment variable FEDLAB_DATA, or else `data/`.
+        download: fetch MNIST and the like when they are not there.
+
+    Raises:
+        DataError: unknown name, missing or unusable files.
+    """
+    name = canonical_name(name)
+    return _SOURCES[name](_Request(path, data_dir or _default_data_dir(), download))
+
+
+def _default_data_dir() -> Path:
+    repository = Path(__file__).parents[2]
+    fallback = repository / "data" if (repository / "pyproject.toml").exists() else Path("data")
+    return Path(os.environ.get("FEDLAB_DATA") or fallback)
+
+
+@lru_cache
+def _digits() -> Dataset:
+    return _normalised("digits", read_digits())
+
+
+@lru_cache
+def _shapes() -> Dataset:
+    return _normalised("shapes", make_shapes())
+
+
+def _images(request: _Request) -> Dataset:
+    if not request.path:
+        raise DataError("images needs a path to a folder, tar or zip of class sub-folders, but path is empty")
+    return _normalised("images", read_image_folder(Path(request.path).expanduser()))
+
+
+def _vision(name: str) -> Callable[[_Request], Dataset]:
+    return lambda request: _normalised(name, read_vision(name, request.data_dir, request.download))
+
+
+_SOURCES: dict[str, Callable[[_Request], Dataset]] = {
+    "digits": lambda request: _digits(),
+    "shapes": lambda request: _shapes(),
+    **{name: _vision(name) for name in PUBLISHED},
+    "images": _images,
+}
+
+
+def _normalised(name: str, pixels: Pixels) -> Dataset:
+    mean_C, std_C = _mean_std(pixels.train_NHWC, pixels.white)
+    x_train_NI = _scaled(pixels.train_NHWC, pixels.white, mean_C, std_C)
+    x_test_NI = _scaled(pixels.test_NHWC, pixels.white, mean_C, std_C)
+    return Dataset(name, x_train_NI, pixels.y_train_N, x_test_NI, pixels.y_test_N, pixels.class_names, mean_C, std_C)
+
+
+def _mean_std(images_NHWC: Tensor, white: int) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of each channel, exactly, by counting how often each of the few values occurs."""
+    count_CV = torch.stack([channel.flatten().bincount(minlength=white + 1) for channel in images_NHWC.unbind(-1)])
+    share_CV = count_CV.double() / count_CV.sum(1, keepdim=True)
+    value_V = torch.arange(white + 1, dtype=torch.float64) / white
+    mean_C = share_CV @ value_V
+    std_C = (share_CV * (value_V - mean_C[:, None]).square()).sum(1).sqrt()
+    return mean_C.float(), torch.where(std_C > 0, std_C, 1.0).float()
+
+
+def _scaled(images_NHWC: Tensor, white: int, mean_C: Tensor, std_C: Tensor) -> Tensor:
+    """float32 [N, C, H, W]; computed in place, so that nothing else of that size is ever in memory."""
+    count, height, width, channels = images_NHWC.shape
+    x_NI = torch.empty(count, channels, height, width)
+    x_NI.copy_(images_NHWC.permute(0, 3, 1, 2))
+    return x_NI.div_(white).sub_(mean_C[:, None, None]).div_(std_C[:, None, None])

@@ -1,0 +1,129 @@
+"""A data set whose examples belong to clients. K clients, N examples, I input dimensions, C classes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812 - torch's own convention
+
+from fedlab_core.data.datasets import Dataset
+from fedlab_core.data.partition import PARTITIONS, check_feasible, spread_alike
+from fedlab_core.data.skew import label_counts
+from fedlab_core.types import seeded_generator
+
+
+@dataclass(frozen=True)
+class FeatureSkew:
+    """Clients whose images look different: each has its own angle and its own strength of noise, fixed for the run.
+
+    Attributes:
+        rotation_degrees: client k's images are turned by an angle between minus and plus this.
+        noise_std: client k's images get Gaussian noise of a strength between 0 and this, in units of normalised pixels.
+        seed: of angles, strengths and noise.
+    """
+
+    rotation_degrees: float = 0.0
+    noise_std: float = 0.0
+    seed: int = 0
+
+    def apply(self, client_id: int, x_NI: Tensor, purpose: str = "train") -> Tensor:
+        """All images of a client as it sees them; `purpose` keeps the noise of its training and test images apart."""
+        angle, strength = torch.rand(2, generator=seeded_generator("feature skew", self.seed, client_id)).tolist()
+        radians = math.radians(self.rotation_degrees * (2 * angle - 1))
+        noise_NI = torch.randn(x_NI.shape, generator=seeded_generator("noise", self.seed, client_id, purpose))
+        return _rotate(x_NI, radians) + (strength * self.noise_std) * noise_NI.to(x_NI.dtype)
+
+
+@dataclass(frozen=True)
+class FederatedData:
+    """A data set and who has which of its examples; a client that takes no part costs its index tensors and no more.
+
+    Attributes:
+        dataset: the examples.
+        train_indices, test_indices: for each of K clients, its training and its test examples; both are partitions.
+        feature_skew: how the clients' images differ beside their labels, if they do.
+    """
+
+    dataset: Dataset
+    train_indices: list[Tensor]
+    test_indices: list[Tensor]
+    feature_skew: FeatureSkew | None = None
+
+    @property
+    def num_clients(self) -> int:
+        """K."""
+        return len(self.train_indices)
+
+    @cached_property
+    def sizes(self) -> Tensor:
+        """[K]: training examples of each client."""
+        return torch.tensor([len(index) for index in self.train_indices])
+
+    @cached_property
+    def label_counts_KC(self) -> Tensor:  # noqa: N802 - a shape suffix
+        """[K, C]: training examples of each client by class."""
+        return label_counts(self.dataset.y_train_N, self.train_indices, self.dataset.num_classes)
+
+    def train(self, client_id: int) -> tuple[Tensor, Tensor]:
+        """The training examples of a client, as it sees them."""
+        index_N = self.train_indices[client_id]
+        return self._seen(client_id, self.dataset.x_train_NI[index_N], "train"), self.dataset.y_train_N[index_N]
+
+    def test(self, client_id: int) -> tuple[Tensor, Tensor]:
+        """The test examples of a client, as it sees them."""
+        index_N = self.test_indices[client_id]
+        return self._seen(client_id, self.dataset.x_test_NI[index_N], "test"), self.dataset.y_test_N[index_N]
+
+    def _seen(self, client_id: int, x_NI: Tensor, purpose: str) -> Tensor:
+        return x_NI if self.feature_skew is None else self.feature_skew.apply(client_id, x_NI, purpose)
+
+
+def federate(
+    dataset: Dataset,
+    *,
+    partition: str,
+    num_clients: int,
+    seed: int,
+    alpha: float = 0.5,
+    labels_per_client: int = 2,
+    size_power: float = 1.35,
+    rotation_degrees: float = 0.0,
+    noise_std: float = 0.0,
+    min_size: int = 1,
+) -> FederatedData:
+    """Spread a data set over clients; the test set follows in the same proportions, class by class.
+
+    Args:
+        partition: one of `PARTITIONS`; each looks only at the settings it needs.
+        seed: same seed, same split, whatever else a run draws.
+
+    Raises:
+        PartitionError: settings that no split can meet.
+    """
+    needed = check_feasible(
+        dataset.y_train_N,
+        partition=partition,
+        num_clients=num_clients,
+        alpha=alpha,
+        labels_per_client=labels_per_client,
+        size_power=size_power,
+        min_size=min_size,
+    )
+    generator = seeded_generator("partition", seed)
+    train = PARTITIONS[partition].draw(dataset.y_train_N, num_clients, generator=generator, **needed)
+    counts_KC = label_counts(dataset.y_train_N, train, dataset.num_classes)
+    test = spread_alike(dataset.y_test_N, counts_KC, generator)
+    skew = FeatureSkew(rotation_degrees, noise_std, seed) if partition == "feature" else None
+    return FederatedData(dataset, train, test, skew)
+
+
+def _rotate(x_NI: Tensor, radians: float) -> Tensor:
+    """Turn images about their centre; what comes in from outside repeats the border."""
+    cos, sin = math.cos(radians), math.sin(radians)
+    turn = torch.tensor([[cos, -sin, 0.0], [sin, cos, 0.0]], dtype=x_NI.dtype)
+    grid = F.affine_grid(turn.expand(len(x_NI), 2, 3), list(x_NI.shape), align_corners=False)
+    return F.grid_sample(x_NI, grid, padding_mode="border", align_corners=False)
