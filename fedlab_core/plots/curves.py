@@ -84,7 +84,8 @@ def bytes_ledger(rows: Sequence[Row], *, dense_bytes_per_round: float | None = N
     up = list(accumulate(row["upload_bytes"] for row in rows))
     down = list(accumulate(row["download_bytes"] for row in rows))
     dense = [(dense_bytes_per_round or 0) * sent for sent in accumulate(int(at > 0) for at in rounds)]
-    lines = {"uplink": (up, UPLINK), "downlink": (down, DOWNLINK)}
+    # The dashed line comes last, so that both are seen where they agree.
+    lines = {"downlink": (down, DOWNLINK), "uplink": (up, UPLINK)}
     if dense_bytes_per_round:
         lines["dense, one direction"] = (dense, theme(dark).reference)
     largest = max(up[-1], down[-1], dense[-1])

@@ -54,20 +54,13 @@ def kept_changes_bars(before: Masks, after: Masks, *, dark: bool = False) -> go.
     """
     if not after:
         return _nothing_prunable("changes", dark)
-    totals = [mask.numel() for mask in after.values()]
-    pairs = [(before[name].cpu().numpy(), mask.cpu().numpy()) for name, mask in after.items()]
-    counts = {
-        "kept": [int(np.count_nonzero(old & new)) for old, new in pairs],
-        "grown since": [int(np.count_nonzero(~old & new)) for old, new in pairs],
-        "pruned since": [int(np.count_nonzero(old & ~new)) for old, new in pairs],
-        "pruned before": [int(np.count_nonzero(~old & ~new)) for old, new in pairs],
-    }
+    totals, counts = [mask.numel() for mask in after.values()], _count_changes(before, after)
     pruned, grown = sum(counts["pruned since"]), sum(counts["grown since"])
     kept = (sum(counts["kept"]) + grown) / sum(totals)
     sentence = f"{pruned:,} weights were pruned and {grown:,} grown; {format_percent(kept)} of all are kept"
     figure = sheet(sentence, key="changes", dark=dark, height=150 + 40 * len(totals))
     changes = zip(after, counts["pruned since"], counts["grown since"], strict=True)
-    layers = [f"{name}<br>−{pruned:,} +{grown:,}" for name, pruned, grown in changes]
+    layers = [f"{name}<br>{_change_text(lost, gained)}" for name, lost, gained in changes]
     look = theme(dark)
     marks = ((look.kept, ""), (GROWN_SINCE, "+"), (PRUNED_SINCE, "x"), (look.pruned, ""))
     for (name, numbers), (color, mark) in zip(counts.items(), marks, strict=True):
@@ -105,6 +98,21 @@ def overlap_heatmap(names: Sequence[str], iou_KK: ArrayLike, *, dark: bool = Fal
 def _nothing_prunable(key: str, dark: bool) -> go.Figure:
     step = "Choose a strategy that prunes, and a model with weight matrices or kernels."
     return nothing_yet("No weights carry a mask here", step, key=key, dark=dark)
+
+
+def _count_changes(before: Masks, after: Masks) -> dict[str, list[int]]:
+    """Weights of each layer by what became of them, in the order of the bars."""
+    pairs = [(before[name].cpu().numpy(), mask.cpu().numpy()) for name, mask in after.items()]
+    return {
+        "kept": [int(np.count_nonzero(old & new)) for old, new in pairs],
+        "grown since": [int(np.count_nonzero(~old & new)) for old, new in pairs],
+        "pruned since": [int(np.count_nonzero(old & ~new)) for old, new in pairs],
+        "pruned before": [int(np.count_nonzero(~old & ~new)) for old, new in pairs],
+    }
+
+
+def _change_text(pruned: int, grown: int) -> str:
+    return f"−{pruned:,} +{grown:,}" if pruned or grown else "unchanged"
 
 
 def _add_bars(

@@ -122,6 +122,7 @@ def test_bytes_add_up_in_their_unit_from_zero(make_run: MakeRun) -> None:
     assert traces["downlink"].y == pytest.approx((0, 0.8, 1.6, 2.4))
     assert traces["uplink"].line.to_plotly_json() == UPLINK
     assert traces["downlink"].line.to_plotly_json() == DOWNLINK
+    assert [trace.name for trace in figure.data] == ["downlink", "uplink"]  # the dashed one on top
     assert "encoded" in figure.layout.yaxis.title.text
     assert "(MB)" in figure.layout.yaxis.title.text
     assert figure.layout.yaxis.range[0] == 0

@@ -52,6 +52,7 @@ def test_changes_by_layer() -> None:
     assert np.sum([bar.x for bar in figure.data], axis=0) == pytest.approx(1)
     assert bars["kept"].y == ("fc1<br>−2 +0", "head<br>−0 +1")
     assert title(figure) == "2 weights were pruned and 1 grown; 50 % of all are kept"
+    assert kept_changes_bars(after, after).data[0].y[0] == "fc1<br>unchanged"
 
 
 def test_overlap_names_the_pair_that_agrees_least() -> None:
