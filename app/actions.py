@@ -1,13 +1,8 @@
-"""What buttons do: start, step, pause, resume, stop, fork. All are callbacks: they run before the page is drawn.
-
-What cannot be done is refused with one sentence, which is shown on top of the page.
-"""
+"""What buttons do: start, step, pause, resume, stop, fork. All are callbacks: they run before the page is drawn."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import wraps
-from typing import Literal, ParamSpec
+from typing import Literal
 
 import streamlit as st
 
@@ -19,21 +14,8 @@ from fedlab_core.runs.store import RunInfo
 ACTIVE = ("queued", "running", "paused")
 """Statuses of a run that a worker has, or will have."""
 
-P = ParamSpec("P")
-
-
-def _refusing(action: Callable[P, None]) -> Callable[P, None]:
-    """Show why something could not be done, instead of an exception."""
-
-    @wraps(action)
-    def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
-        session.touch()
-        try:
-            action(*args, **kwargs)
-        except ValueError as error:  # RunError, SettingError, DataError, PartitionError: one sentence each
-            session.complain(str(error))
-
-    return guarded
+RESTING = ("paused", "stopped", "interrupted", "failed")
+"""Statuses of a run that can go on where it is."""
 
 
 def opened() -> RunInfo | None:
@@ -59,7 +41,7 @@ def is_mine_already(run: RunInfo | None) -> bool:
     return run is not None and run.status in ACTIVE and run.experiment == session.experiment()
 
 
-@_refusing
+@session.callback
 def start(step: bool = False) -> None:
     """A new run of the configuration, opened on the Run page; `step`: one round, then pause."""
     if is_mine_already(opened()):
@@ -73,7 +55,7 @@ def start(step: bool = False) -> None:
     session.look_at(run=run_id)
 
 
-@_refusing
+@session.callback
 def ask(run_id: str, action: Literal["pause", "resume", "stop", "step"]) -> None:
     """Pause, resume, stop or step an opened run; a resting one goes back into the queue."""
     if not may_control(engine.store().get(run_id)):
@@ -82,7 +64,7 @@ def ask(run_id: str, action: Literal["pause", "resume", "stop", "step"]) -> None
     engine.pool().wake()
 
 
-@_refusing
+@session.callback
 def fork(parent_id: str, round: int) -> None:
     """Continue a run after `round` under the configuration as it is now."""
     parent = engine.store().get(parent_id)
@@ -93,20 +75,20 @@ def fork(parent_id: str, round: int) -> None:
     session.look_at(run=run_id)
 
 
-@_refusing
+@session.callback
 def open_run(run_id: str) -> None:
     """Look at a run, with its experiment as the configuration."""
     session.use(engine.store().get(run_id).experiment)
     session.look_at(run=run_id)
 
 
-@_refusing
+@session.callback
 def rename(run_id: str, widget: str) -> None:
     """Give a run the name that was typed."""
     engine.store().rename(run_id, st.session_state[widget])
 
 
-@_refusing
+@session.callback
 def delete(run_id: str) -> None:
     """Remove a run."""
     engine.store().delete(run_id)
@@ -114,7 +96,7 @@ def delete(run_id: str) -> None:
         session.look_at(run=None)
 
 
-@_refusing
+@session.callback
 def import_file(widget: str) -> None:
     """Store the run of an uploaded file and open it."""
     if (file := st.session_state[widget]) is not None:
@@ -123,13 +105,13 @@ def import_file(widget: str) -> None:
 
 def possible(run: RunInfo | None) -> dict[str, bool]:
     """Which buttons mean something now."""
-    mine = run is not None and may_control(run)
-    resting = mine and run is not None and run.status in ("paused", "stopped", "interrupted", "failed")
-    under_way = mine and run is not None and run.status in ACTIVE
+    new = not is_mine_already(run)
+    if run is None or not may_control(run):
+        return {"run": new, "step": new, "pause": False, "resume": False, "stop": False}
     return {
-        "run": not is_mine_already(run),
-        "step": resting or not is_mine_already(run),
-        "pause": under_way and run is not None and run.status != "paused",
-        "resume": resting,
-        "stop": under_way,
+        "run": new,
+        "step": new or run.status in RESTING,
+        "pause": run.status in ("queued", "running"),
+        "resume": run.status in RESTING,
+        "stop": run.status in ACTIVE,
     }

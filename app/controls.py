@@ -1,22 +1,20 @@
 """Settings as widgets. Each is made from its field: limits, choices, help and symbol come from there.
 
-A strategy's settings need nothing here: a new method brings its controls along. What the tables add for common settings is
-taste only: words for people, and the part of the allowed range in which it is worth moving.
+A strategy's settings need nothing here: a new method brings its controls along.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal, NamedTuple, get_args, get_origin
+from collections.abc import Iterable
+from typing import Any, Literal, get_args, get_origin
 
 import streamlit as st
 from pydantic.fields import FieldInfo
 
 from app import session
+from app.taste import CHOICES, LABELS, ONLY_FOR, RANGES, STEPS, Range
 from app.words import escape
-from fedlab_core.data.datasets import dataset_names
 from fedlab_core.experiment import Experiment, setting_fields
-from fedlab_core.models import model_names
 from fedlab_core.strategies import strategy_class, strategy_names
 
 DATA = (
@@ -32,70 +30,6 @@ DATA = (
     "data.seed",
 )
 FEDERATION = ("federation.rounds", "federation.participation", "federation.local_epochs")
-
-LABELS = {
-    "data.dataset": "Data set",
-    "data.path": "Folder, tar or zip of class sub-folders",
-    "data.num_clients": "Clients K",
-    "data.partition": "Partition",
-    "data.alpha": "Dirichlet α (small = skewed)",
-    "data.labels_per_client": "Labels per client",
-    "data.size_power": "Power of the size skew",
-    "data.rotation_degrees": "Rotation (degrees)",
-    "data.noise_std": "Noise (standard deviation)",
-    "data.min_size": "Examples that each client has at least",
-    "data.seed": "Seed of the partition",
-    "model.name": "Model",
-    "federation.rounds": "Rounds T",
-    "federation.participation": "Participation C",
-    "federation.local_epochs": "Local epochs E",
-    "federation.batch_size": "Batch size B",
-    "federation.seed": "Seed of training",
-    "strategy.final_sparsity": "Sparsity target",
-    "strategy.exponent": "Schedule: exponent",
-    "strategy.frequency": "Schedule: rounds between purges",
-    "strategy.start_round": "Schedule: start after round",
-}
-
-
-class Range(NamedTuple):
-    """The part of a setting's range that a slider offers; a value outside widens it."""
-
-    low: float
-    high: float
-    step: float
-
-
-RANGES = {
-    "data.num_clients": Range(2, 100, 1),
-    "data.labels_per_client": Range(1, 10, 1),
-    "data.size_power": Range(0, 3, 0.05),
-    "data.rotation_degrees": Range(0, 180, 5),
-    "data.noise_std": Range(0, 2, 0.05),
-    "federation.rounds": Range(1, 100, 1),
-    "federation.participation": Range(0.05, 1, 0.05),
-    "federation.local_epochs": Range(1, 20, 1),
-    "strategy.final_sparsity": Range(0, 0.99, 0.01),
-    "strategy.initial_sparsity": Range(0, 0.95, 0.05),
-    "strategy.exponent": Range(0.5, 12, 0.5),
-    "strategy.frequency": Range(1, 20, 1),
-    "strategy.start_round": Range(1, 50, 1),
-}
-
-STEPS = {"data.alpha": (0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)}
-"""Settings that are moved on a logarithmic scale."""
-
-CHOICES: dict[str, Callable[[], Sequence[str]]] = {"data.dataset": dataset_names, "model.name": model_names}
-
-ONLY_FOR = {
-    "data.path": ("dataset", "images"),
-    "data.alpha": ("partition", "dirichlet"),
-    "data.labels_per_client": ("partition", "shards"),
-    "data.size_power": ("partition", "quantity"),
-    "data.rotation_degrees": ("partition", "feature"),
-    "data.noise_std": ("partition", "feature"),
-}
-"""Settings of the data that mean something for one choice only; the others hide them."""
 
 
 def data_controls() -> None:
@@ -122,7 +56,14 @@ def strategy_controls() -> None:
     name, key = session.experiment().strategy.name, "setting:strategy.name"
     st.session_state[key] = name
     titles = {name: strategy_class(name).title or name for name in strategy_names()}
-    st.selectbox("Strategy", list(titles), format_func=titles.__getitem__, key=key, on_change=_changed, args=(key,))
+    st.selectbox(
+        "Strategy",
+        list(titles),
+        format_func=titles.__getitem__,
+        key=key,
+        on_change=session.change,
+        args=("strategy.name", key),
+    )
     method = strategy_class(name)
     st.caption(escape(" ".join(filter(None, [(method.__doc__ or "").split("\n")[0], method.source]))))
     draw(name for name, _ in setting_fields(session.experiment()) if name.startswith("strategy."))
@@ -160,7 +101,12 @@ def _widget(name: str, info: FieldInfo, value: Any) -> None:
     """The widget that fits the field's type and limits. It shows the configuration and writes back to it."""
     key = f"setting:{name}"
     st.session_state[key] = value
-    common: dict[str, Any] = {"key": key, "on_change": _changed, "args": (key,), "help": help_text(name, info)}
+    common: dict[str, Any] = {
+        "key": key,
+        "on_change": session.change,
+        "args": (name, key),
+        "help": help_text(name, info),
+    }
     text = label(name, info)
     choices = get_args(info.annotation) if get_origin(info.annotation) is Literal else CHOICES.get(name, tuple)()
     if choices:
@@ -207,7 +153,3 @@ def _span(low: Any, high: Any, kind: type) -> Range | None:
     if low is None or high is None or high - low > (100 if kind is int else 1):
         return None
     return Range(low, high, 1 if kind is int else 0.01)
-
-
-def _changed(key: str) -> None:
-    session.change({key.removeprefix("setting:"): st.session_state[key]})

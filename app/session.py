@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any, ParamSpec
 
 import streamlit as st
 
@@ -24,6 +25,8 @@ VIEW_KEYS = ("run", "layer", "round", "view", "x", "client")
 """What is looked at, beside the configuration: the opened run, and what of it is drawn."""
 
 _XSRF_COOKIE = "_streamlit_xsrf"
+
+P = ParamSpec("P")
 
 
 def to_query(experiment: Experiment, view: Mapping[str, str]) -> dict[str, str]:
@@ -60,14 +63,12 @@ def from_query(params: Mapping[str, str]) -> tuple[Experiment, dict[str, str], l
 def adopt() -> None:
     """Take over the address if it is a new one: a page opened, a link followed, Back or Forward.
 
-    An address that comes with a widget's change is an old one, on its way while the new one was being written.
+    What a widget changed has been published by its callback before this, so it is never undone by an older address.
     """
     state, params = st.session_state, st.query_params.to_dict()
-    touched = state.pop("touched", False)
-    if "experiment" in state and (touched or params == state["address"]):
-        return
-    state["experiment"], state["view"], state["complaints"] = from_query(params)
-    state["address"] = params
+    if "experiment" not in state or params != state["address"]:
+        state["experiment"], state["view"], state["complaints"] = from_query(params)
+        state["address"] = params
 
 
 def publish() -> None:
@@ -94,18 +95,39 @@ def use(new: Experiment) -> None:
     st.session_state["experiment"] = new
 
 
-def change(settings: Mapping[str, Any]) -> None:
-    """Callback of a control: change settings of the configuration; one that cannot be is refused with its sentence."""
-    touch()
-    try:
-        use(experiment().replace(settings))
-    except SettingError as error:
-        complain(str(error))
+def callback(action: Callable[P, None]) -> Callable[P, None]:
+    """Make a callback for a widget: what cannot be done is said on top of the page, and the address follows at once.
+
+    At once, because a fragment's callback is not followed by the rest of the page, and because the browser may send the
+    next click with an address that is older than this one.
+    """
+
+    @wraps(action)
+    def act(*args: P.args, **kwargs: P.kwargs) -> None:
+        st.session_state["complaints"] = []
+        try:
+            action(*args, **kwargs)
+        except ValueError as error:  # RunError, SettingError, DataError, PartitionError: one sentence each
+            complain(str(error))
+        publish()
+
+    return act
 
 
+@callback
+def note() -> None:
+    """For a widget that changes nothing but itself."""
+
+
+@callback
+def change(name: str, widget: str) -> None:
+    """A control was moved: change one setting of the configuration."""
+    use(experiment().replace({name: st.session_state[widget]}))
+
+
+@callback
 def turn(key: str, widget: str) -> None:
-    """Callback of a widget that chooses what is looked at."""
-    touch()
+    """A widget chose what is looked at."""
     chosen = st.session_state[widget]
     look_at(**{key: None if chosen is None else str(chosen)})
 
@@ -123,12 +145,6 @@ def looked_at(key: str) -> str | None:
     """One entry of the view."""
     value: str | None = st.session_state["view"].get(key)
     return value
-
-
-def touch() -> None:
-    """Begins every widget's callback: the address that came with it is older than what this session knows."""
-    st.session_state["touched"] = True
-    st.session_state["complaints"] = []
 
 
 def complain(sentence: str) -> None:

@@ -70,8 +70,8 @@ def _cards() -> None:
                 st.switch_page("views/run.py", query_params=session.address())
 
 
+@session.callback
 def _use(name: str) -> None:
-    session.touch()
     session.use(recipe(name))
     session.look_at(run=None)
 

@@ -82,7 +82,7 @@ def _choose_round(rounds: list[int]) -> int:
     """A slider over the stored rounds, and its playback."""
     wanted = session.looked_at("round") or ""
     at = int(wanted) if wanted.isdecimal() and int(wanted) in rounds else rounds[-1]
-    if st.toggle("Play", key="masks:play", on_change=session.touch, help="Show one round after the other."):
+    if st.toggle("Play", key="masks:play", on_change=session.note, help="Show one round after the other."):
         at = rounds[(rounds.index(at) + 1) % len(rounds)]
         session.look_at(round=str(at))
     if len(rounds) < 2:

@@ -44,8 +44,8 @@ def _presets() -> None:
         st.caption(escape(purpose(chosen)))
 
 
+@session.callback
 def _use_preset() -> None:
-    session.touch()
     if st.session_state["preset"]:
         session.use(recipe(st.session_state["preset"]))
 
@@ -138,7 +138,11 @@ def _fork(run: RunInfo) -> None:
             "Continue after round", run.first_round, last, (2 * last + run.first_round) // 3, key="fork:round"
         )
         st.button(
-            f"Fork from round {round_}", icon=":material/fork_right:", on_click=actions.fork, args=(run.run_id, round_)
+            f"Fork from round {round_}",
+            icon=":material/fork_right:",
+            key="fork:start",
+            on_click=actions.fork,
+            args=(run.run_id, round_),
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import streamlit as st
@@ -59,7 +60,7 @@ def _row(run: RunInfo) -> dict[str, Any]:
         "progress": run.rounds_done / run.experiment.federation.rounds,
         "accuracy": last.get("test_accuracy"),
         "sparsity": last.get("sparsity"),
-        "created": run.created,
+        "created": datetime.fromisoformat(run.created),
         "run": run.run_id,
         "settings": run.experiment.hash,
         "forked from": f"{run.parent_id}, round {run.parent_round}" if run.parent_id else "",
@@ -69,20 +70,17 @@ def _row(run: RunInfo) -> dict[str, Any]:
 def _details(run: RunInfo) -> None:
     """What can be done with the chosen run, and what it was."""
     mine = actions.may_control(run)
-    active = run.status in actions.ACTIVE
     with st.container(border=True):
         st.markdown(f"**{escape(title(run))}**")
         with st.container(horizontal=True):
-            if st.button(
-                "Open", icon=":material/open_in_new:", type="primary", on_click=actions.open_run, args=(run.run_id,)
-            ):
-                st.switch_page("views/run.py", query_params=session.address())
+            _open(run)
             st.button(
                 "Resume",
                 icon=":material/resume:",
+                key="runs:resume",
                 on_click=actions.ask,
                 args=(run.run_id, "resume"),
-                disabled=not mine or run.status not in ("paused", "stopped", "interrupted", "failed"),
+                disabled=not mine or run.status not in actions.RESTING,
             )
             _rename(run, disabled=not mine)
             st.download_button(
@@ -90,25 +88,40 @@ def _details(run: RunInfo) -> None:
                 lambda: engine.store().export(run.run_id),
                 file_name=f"fedlab-run-{run.run_id}.safetensors",
                 icon=":material/download:",
+                key="runs:export",
                 on_click="ignore",
                 help="One file with every round, mask and weight; Import reads it, here or elsewhere.",
             )
-            _delete(run, disabled=not mine or active)
+            _delete(run, disabled=not mine or run.status in ("running", "paused"))
         if run.error:
             st.error(escape(run.error), icon=":material/error:")
         _facts(run)
 
 
+def _open(run: RunInfo) -> None:
+    opened = st.button(
+        "Open",
+        icon=":material/open_in_new:",
+        type="primary",
+        key="runs:open",
+        on_click=actions.open_run,
+        args=(run.run_id,),
+    )
+    if opened:
+        st.switch_page("views/run.py", query_params=session.address())
+
+
 def _rename(run: RunInfo, disabled: bool) -> None:
+    key = f"name:{run.run_id}"
     with st.popover("Rename", icon=":material/edit:", disabled=disabled):
-        st.text_input("Name", run.name, max_chars=MAX_NAME, key=f"name:{run.run_id}")
-        st.button("Save", on_click=actions.rename, args=(run.run_id, f"name:{run.run_id}"))
+        st.text_input("Name", run.name, max_chars=MAX_NAME, key=key, on_change=session.note)
+        st.button("Save", key="runs:rename", on_click=actions.rename, args=(run.run_id, key))
 
 
 def _delete(run: RunInfo, disabled: bool) -> None:
     with st.popover("Delete", icon=":material/delete:", disabled=disabled):
         st.markdown(f"Delete this run with its {run.rounds_done} rounds? Its forks stay. This cannot be undone.")
-        st.button("Delete it", type="primary", on_click=actions.delete, args=(run.run_id,))
+        st.button("Delete it", type="primary", key="runs:delete", on_click=actions.delete, args=(run.run_id,))
 
 
 def _facts(run: RunInfo) -> None:

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
 # The dashboard is no installed package: it is started from the repository.
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from streamlit.testing.v1 import AppTest
 
@@ -20,6 +19,7 @@ from fedlab_core.runs.execute import execute
 from fedlab_core.runs.store import RunStore
 from fedlab_core.runs.worker import WorkerPool
 
+MAIN = Path(__file__).parents[2] / "app" / "main.py"
 ROUNDS = 3
 SMALL = Experiment().replace(
     {
@@ -58,4 +58,4 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunStore]
 @pytest.fixture
 def dashboard(store: RunStore) -> AppTest:
     """The dashboard, not yet opened."""
-    return AppTest.from_file(str(ROOT / "app" / "main.py"), default_timeout=60)
+    return AppTest.from_file(str(MAIN), default_timeout=60)

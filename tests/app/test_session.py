@@ -28,7 +28,9 @@ def values(name: str, info: FieldInfo) -> st.SearchStrategy[Any]:
         return st.booleans()
     if info.annotation is str:
         return st.text(max_size=20)
-    rules = {key: getattr(rule, key) for rule in info.metadata for key in ("ge", "gt", "le", "lt") if hasattr(rule, key)}
+    rules = {
+        key: getattr(rule, key) for rule in info.metadata for key in ("ge", "gt", "le", "lt") if hasattr(rule, key)
+    }
     if info.annotation is int:
         return st.integers(rules.get("ge", 0), rules.get("le", rules.get("lt", 2**31) - 1))
     low, high = rules.get("ge", rules.get("gt", -1e6)), rules.get("le", rules.get("lt", 1e6))

@@ -1,0 +1,131 @@
+"""Every page with an empty store, a finished run, a damaged run, an address that cannot be: never an exception."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app.session import START
+from fedlab_core.experiment import Experiment
+from fedlab_core.runs.recipes import recipe
+from fedlab_core.runs.store import RunStore
+
+PAGES = ("home", "data", "run", "masks", "runs")
+
+
+def visit(dashboard: AppTest, page: str, **query: str) -> AppTest:
+    """Open a page at an address."""
+    dashboard.query_params.update(query)
+    dashboard.run()
+    if page != "home":
+        dashboard.switch_page(f"views/{page}.py").run()
+    assert not dashboard.exception, dashboard.exception
+    return dashboard
+
+
+def charts(page: AppTest) -> int:
+    return len(page.get("plotly_chart"))
+
+
+def said(page: AppTest) -> str:
+    """Everything that the page says in sentences."""
+    return " ".join(element.value for kind in ("info", "warning", "error", "caption") for element in page.get(kind))
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_with_an_empty_store(dashboard: AppTest, name: str) -> None:
+    page = visit(dashboard, name)
+    expected = {"home": "No run yet", "run": "Press **Run**", "masks": "page **Run**", "runs": "import one"}
+    assert expected.get(name, "") in said(page)
+    assert bool(charts(page)) == (name in ("home", "data"))
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_with_a_finished_run(dashboard: AppTest, store: RunStore, finished_run: bytes, name: str) -> None:
+    run_id = store.import_run(finished_run)
+    page = visit(dashboard, name, run=run_id)
+    assert charts(page) == {"home": 1, "data": 3, "run": 4, "masks": 3, "runs": 0}[name]
+    assert "cannot" not in said(page)
+
+
+@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("damage", ["blobs", "experiment", "rows"])
+def test_with_a_damaged_run(dashboard: AppTest, store: RunStore, finished_run: bytes, name: str, damage: str) -> None:
+    run_id = store.import_run(finished_run)
+    with sqlite3.connect(store.path) as connection:
+        if damage == "blobs":
+            connection.execute("UPDATE blobs SET bytes = x'00'")
+        elif damage == "experiment":
+            connection.execute("""UPDATE runs SET experiment = '{"data": {"dataset": "pigeons"}}'""")
+        else:
+            connection.execute("UPDATE rounds SET row = '{' WHERE round = 1")
+    connection.close()
+    page = visit(dashboard, name, run=run_id)
+    if (name, damage) in {("masks", "blobs"), ("run", "rows")}:
+        assert "cannot be shown" in said(page)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_with_an_address_that_cannot_be(dashboard: AppTest, name: str) -> None:
+    bad = {"run": "../../nobody", "round": "99", "layer": "<b>", "view": "upside down", "x": "y", "client": "-5"}
+    page = visit(dashboard, name, **bad, **{"data.alpha": "[x](http://example.org)"})
+    assert page.session_state["experiment"] == Experiment()
+    sentences = [warning.value for warning in page.warning]
+    assert any("data\\.alpha is" in sentence for sentence in sentences)
+    assert not any("[x](" in sentence for sentence in sentences), "text from the address must not become a link"
+
+
+def test_masks_of_every_round_layer_and_view(dashboard: AppTest, store: RunStore, finished_run: bytes) -> None:
+    page = visit(dashboard, "masks", run=store.import_run(finished_run))
+    page.selectbox(key="masks:layer").select_index(0).run()
+    for view in ("change", "magnitude", "mask"):
+        page.get_by_key("masks:view").set_value(view).run()
+        assert not page.exception
+        assert page.query_params["view"] == view
+    page.select_slider(key="masks:round").set_value(0).run()
+    assert not page.exception
+    assert page.query_params["round"] == "0"
+    page.toggle(key="masks:play").set_value(True).run()
+    assert not page.exception
+    assert page.session_state["view"]["round"] == "1"
+
+
+def test_data_that_cannot_be_split_is_explained(dashboard: AppTest) -> None:
+    page = visit(dashboard, "data", **{"data.num_clients": "1000000"})
+    assert "This split cannot be" in said(page)
+    assert charts(page) == 0
+
+
+def test_data_that_is_not_there_is_explained(
+    dashboard: AppTest, monkeypatch: pytest.MonkeyPatch, tmp_path: object
+) -> None:
+    monkeypatch.setenv("FEDLAB_DATA", str(tmp_path))
+    page = visit(dashboard, "data", **{"data.dataset": "mnist"})
+    assert "FEDLAB\\_DATA" in said(page)
+
+
+def test_a_preset_card_opens_the_run_page(dashboard: AppTest) -> None:
+    page = visit(dashboard, "home")
+    page.button(key="preset:two-labels-digits").click().run()
+    assert not page.exception
+    assert page.session_state["experiment"] == recipe("two-labels-digits")
+    assert page.query_params["data.partition"] == "shards"
+    assert page.button(key="button:run")
+
+
+def test_the_first_page_is_the_first_preset(dashboard: AppTest) -> None:
+    page = visit(dashboard, "run")
+    assert page.session_state["experiment"] == START
+    assert page.selectbox(key="preset").value == "fedsparsify-digits"
+    assert dict(page.query_params) == {}
+
+
+def test_names_are_text(dashboard: AppTest, store: RunStore, finished_run: bytes) -> None:
+    run_id = store.import_run(finished_run)
+    store.rename(run_id, "<img src=x> ![](http://example.org/x.png) **bold**")
+    for name in PAGES:
+        page = visit(dashboard, name, run=run_id)
+        assert not any("![](" in element.value for kind in ("markdown", "caption") for element in page.get(kind))
+        assert not any("![](" in button.label for button in page.button)
