@@ -208,7 +208,7 @@ def _changes(settings: list[str], rounds: str) -> dict[str, str]:
 
 def _execute(store: RunStore, run_id: str, as_json: bool) -> None:
     """Carry a run out in this process, with a progress bar on stderr and, if asked for, JSON on stdout."""
-    from fedlab_core.runs.execute import Interrupted, execute
+    from fedlab_core.runs.execute import Interrupted, execute_claimed
     from fedlab_core.runs.text import json_line, outcome, summary
 
     received: list[int] = []
@@ -217,6 +217,7 @@ def _execute(store: RunStore, run_id: str, as_json: bool) -> None:
         if received:
             raise Interrupted
 
+    store.claim(run_id)
     try:
         with _signals(received), _progress(store, run_id) as advance:
 
@@ -225,7 +226,7 @@ def _execute(store: RunStore, run_id: str, as_json: bool) -> None:
                     typer.echo(json_line(record.to_json()))
                 advance(record)
 
-            execute(store, run_id, on_record=report, on_step=leave_if_asked)
+            execute_claimed(store, run_id, on_record=report, on_step=leave_if_asked)
     except Interrupted:
         pass
     if as_json:

@@ -41,7 +41,7 @@ def insert_run(
 ) -> str:
     """A new run without rounds, and its id."""
     row = {
-        "run_id": "".join(secrets.choice(_LETTERS) for _ in range(10)),
+        "run_id": _new_id(),
         "name": plain(name),
         "owner": plain(owner),
         "created": created.isoformat(timespec="seconds"),
@@ -54,6 +54,10 @@ def insert_run(
     columns, places = ", ".join(row), ", ".join(f":{column}" for column in row)
     connection.execute(f"INSERT INTO runs ({columns}) VALUES ({places})", row)
     return str(row["run_id"])
+
+
+def _new_id() -> str:
+    return "".join(secrets.choice(_LETTERS) for _ in range(10))
 
 
 def run_row(connection: sqlite3.Connection, run_id: str) -> sqlite3.Row:

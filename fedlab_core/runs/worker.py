@@ -44,7 +44,9 @@ class WorkerPool:
     def start(self) -> None:
         """Start the workers that are missing: all of them at first, later those that died. Returns at once."""
         with self._lock:
-            self._children = [child for child in self._children if child.process.poll() is None]
+            for child in [child for child in self._children if child.process.poll() is not None]:
+                _hang_up(child)
+                self._children.remove(child)
             while len(self._children) < self.workers:
                 self._children.append(_spawn(self.store_path))
 
@@ -61,8 +63,7 @@ class WorkerPool:
         """End the workers; their runs are interrupted and can be resumed."""
         with self._lock:
             for child in self._children:
-                with suppress(OSError):
-                    _stdin(child).close()
+                _hang_up(child)
             for child in self._children:
                 with suppress(subprocess.TimeoutExpired):
                     child.process.wait(CLOSE_S)
@@ -101,6 +102,11 @@ def _listen(child: _Child) -> None:
         for line in lines:
             if line == _READY:
                 child.ready.set()
+
+
+def _hang_up(child: _Child) -> None:
+    with suppress(OSError):  # what was not yet written goes to nobody
+        _stdin(child).close()
 
 
 def _stdin(child: _Child) -> IO[bytes]:

@@ -44,9 +44,7 @@ def tiny() -> Experiment:
 
 @pytest.fixture(scope="session")
 def make_state() -> MakeState:
-    def make(
-        seed: int = 0, shape: tuple[int, ...] = (5, 7), memory: dict[str, Tensor] | None = None
-    ) -> ServerState:
+    def make(seed: int = 0, shape: tuple[int, ...] = (5, 7), memory: dict[str, Tensor] | None = None) -> ServerState:
         generator = seeded_generator("test-state", seed)
         mask = torch.rand(shape, generator=generator) < 0.4
         weight = torch.where(mask, torch.randn(shape, generator=generator), torch.zeros(()))

@@ -1,0 +1,277 @@
+"""The command line: what it prints, how it ends, and that its numbers are those of the store."""
+
+import json
+import signal
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from fedlab_core.cli import app
+from fedlab_core.runs.execute import one_thread
+from fedlab_core.runs.recipes import RECIPES, recipe
+from fedlab_core.runs.store import RunStore
+from fedlab_core.simulation import simulate
+
+TINY = ["--set", "model.name=mlp", "--set", "data.num_clients=3", "--set", "federation.local_epochs=1"]
+FIELDS = {
+    "round",
+    "test_accuracy",
+    "test_loss",
+    "sparsity",
+    "upload_bytes",
+    "download_bytes",
+    "dense_flops",
+    "effective_flops",
+    "round_s",
+    "clients",
+}
+
+
+@pytest.fixture
+def fedlab(tmp_path):
+    """`fedlab(...)`: a command on a store of this test."""
+
+    def call(*arguments, store=True):
+        path = ["--store", str(tmp_path / "runs.sqlite")] if store else []
+        return CliRunner().invoke(app, [*arguments, *path])
+
+    return call
+
+
+@pytest.fixture
+def run(fedlab):
+    """`run(...)`: a short finished run; its JSON lines."""
+
+    def call(*arguments, name="fedsparsify-digits", rounds=3):
+        result = fedlab("run", name, "--rounds", str(rounds), "--json", *TINY, *arguments)
+        assert result.exit_code == 0, result.stderr
+        return [json.loads(line) for line in result.stdout.splitlines()]
+
+    return call
+
+
+def refused(result, *words):
+    """Exit code 2 and one sentence on stderr with these words."""
+    assert result.exit_code == 2, result.output
+    assert result.stdout == ""
+    assert len(result.stderr.splitlines()) == 1, result.stderr
+    assert "Traceback" not in result.stderr
+    for word in words:
+        assert word in result.stderr
+    return True
+
+
+def test_one_json_object_a_round_and_a_summary(run, tmp_path):
+    *rounds, summary = run()
+    assert [row["round"] for row in rounds] == [1, 2, 3]
+    for row in rounds:
+        assert row.keys() >= FIELDS
+        assert row["clients"] == [0, 1, 2]
+        assert row["upload_bytes"] > 0
+    assert rounds[-1]["sparsity"] == pytest.approx(0.9, abs=1e-4)
+    assert "round" not in summary
+    with RunStore(tmp_path / "runs.sqlite") as store:
+        info = store.get(summary["run_id"])
+        assert summary["state_sha256"] == store.state(info.run_id)[1].sha256()
+        assert [row["round"] for row in store.rows(info.run_id)] == [0, 1, 2, 3]
+    assert (summary["status"], summary["rounds_done"], summary["experiment_hash"]) == (
+        "finished",
+        3,
+        info.experiment.hash,
+    )
+    assert summary["total_upload_bytes"] == sum(row["upload_bytes"] for row in rounds)
+    assert (info.name, info.experiment.federation.rounds) == ("fedsparsify-digits", 3)
+
+
+def test_equal_experiments_have_equal_hashes(run):
+    first, second, other = run()[-1], run()[-1], run("--set", "federation.seed=1")[-1]
+    assert first["state_sha256"] == second["state_sha256"] != other["state_sha256"]
+    assert first["run_id"] != second["run_id"]
+
+
+def test_numbers_that_are_not_finite_are_null(run):
+    rounds = run("--set", "federation.learning_rate=10", "--set", "federation.momentum=0.99")[:-1]
+    assert rounds[-1]["test_loss"] is None
+
+
+def test_runs_and_show(fedlab, run):
+    assert "No runs yet" in fedlab("runs").stdout
+    assert json.loads(fedlab("runs", "--json").stdout) == []
+    one, two = run("--name", "one")[-1], run(name="fedavg-digits", rounds=1)[-1]
+    listed = json.loads(fedlab("runs", "--json").stdout)
+    assert [info["run_id"] for info in listed] == [two["run_id"], one["run_id"]]
+    assert "fedsparsify-global" in fedlab("runs").stdout
+
+    shown = json.loads(fedlab("show", one["run_id"][:6], "--json").stdout)
+    assert shown["state_sha256"] == one["state_sha256"]
+    assert shown["settings"]["model.name"] == "mlp"
+    assert [row["round"] for row in shown["rows"]] == [0, 1, 2, 3]
+    page = fedlab("show", one["run_id"]).stdout
+    for words in ("finished", "strategy.final_sparsity = 0.9", "90.0 %", "threads: 1"):
+        assert words in page
+
+
+def test_fork_continues(fedlab, run):
+    parent = run()[-1]
+    result = fedlab("fork", parent["run_id"], "--round", "1", "--set", "strategy.final_sparsity=0.95", "--json")
+    *rounds, child = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [row["round"] for row in rounds] == [2, 3]
+    assert rounds[-1]["sparsity"] == pytest.approx(0.95, abs=1e-4)
+    assert (child["parent_id"], child["parent_round"]) == (parent["run_id"], 1)
+    assert f"forked from {parent['run_id']} after round 1" in fedlab("show", child["run_id"]).stdout
+    assert refused(fedlab("fork", parent["run_id"], "--round", "3"), "federation.rounds is 3", "more than 3")
+    assert refused(fedlab("fork", parent["run_id"], "--round", "9"), "no round 9", "0 to 3")
+
+
+def test_export_import_delete(fedlab, run, tmp_path):
+    one, file = run()[-1], tmp_path / "run.safetensors"
+    assert fedlab("export", one["run_id"], str(file)).exit_code == 0
+    again = fedlab("import", str(file)).stdout.strip()
+    assert json.loads(fedlab("show", again, "--json").stdout)["state_sha256"] == one["state_sha256"]
+    assert fedlab("delete", again).exit_code == 0
+    assert refused(fedlab("show", again), again)
+    file.write_bytes(file.read_bytes()[:-1])
+    assert refused(fedlab("import", str(file)), "damaged")
+    assert refused(fedlab("import", str(tmp_path / "nothing")), "nothing: No such file")
+    assert refused(fedlab("export", one["run_id"], str(tmp_path)), "Is a directory")
+
+
+def test_recipes_are_listed_and_can_be_built(fedlab):
+    listed = fedlab("recipes", store=False).stdout
+    assert {"fedavg-digits", "fedsparsify-digits", "fedsparsify-local-digits"} <= RECIPES.keys()
+    for name, build in RECIPES.items():
+        assert name in listed
+        assert build() == recipe(name)
+        assert len(build.__doc__.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("data.alpha=-1", ["data.alpha", "-1", "0.001 <= value <= 1000"]),
+        ("data.num_clients=0", ["data.num_clients", "'0'", "1 <= value"]),
+        ("federation.participation=much", ["federation.participation", "much", "number"]),
+        ("federation.momentum=1", ["federation.momentum", "value < 1"]),
+        ("strategy.final_sparsity=1.5", ["strategy.final_sparsity", "1.5", "value < 1"]),
+        ("data.alhpa=1", ["data.alhpa", "did you mean data.alpha?"]),
+        ("strategy.final_sparsty=0.5", ["did you mean strategy.final_sparsity?"]),
+        ("strategy.name=fedsparsify-globl", ["strategy.name", "fedsparsify-global"]),
+        ("model.name=resnet", ["model.name", "resnet", "cnn_small"]),
+        ("data.partition=none", ["data.partition", "none", "dirichlet"]),
+        ("data.dataset=digit", ["digit", "digits"]),
+        ("data.alpha", ["data.alpha", "KEY=VALUE"]),
+        ("data.min_size=1000", ["data.min_size", "1000"]),
+        ("data.num_clients=100000", ["data."]),
+    ],
+)
+def test_bad_settings_are_refused_in_one_sentence(fedlab, setting, words):
+    assert refused(fedlab("run", "fedsparsify-digits", "--set", setting), *words)
+    assert json.loads(fedlab("runs", "--json").stdout) == []
+
+
+def test_other_bad_wishes_are_refused_in_one_sentence(fedlab, run, tmp_path):
+    assert refused(fedlab("run", "fedsparsify-digit"), "'fedsparsify-digit'", "did you mean fedsparsify-digits?")
+    for rounds in ("0", "-3", "many", "100001"):
+        assert refused(
+            fedlab("run", "fedavg-digits", "--rounds", rounds), "federation.rounds", rounds, "1 <= value <= 100000"
+        )
+    for command in ("show", "resume", "delete"):
+        assert refused(fedlab(command, "nobody"), "'nobody'")
+    assert refused(fedlab("export", "nobody", str(tmp_path / "file")), "'nobody'")
+    assert refused(fedlab("resume", run(rounds=1)[-1]["run_id"]), "is finished; fork it")
+    noise = tmp_path / "noise"
+    noise.write_text("no database" * 100)
+    assert refused(fedlab("runs", "--store", str(noise), store=False), "noise", "not a database")
+    assert fedlab("run").exit_code == 2
+
+
+def test_data_that_is_not_there_is_named(fedlab, tmp_path, monkeypatch):
+    monkeypatch.setenv("FEDLAB_DATA", str(tmp_path / "empty"))
+    assert refused(fedlab("run", "fedsparsify-fashionmnist"), "FashionMNIST", "empty")
+    asked = []
+    monkeypatch.setattr("fedlab_core.data.datasets.load_dataset", lambda name, **how: asked.append((name, how)))
+    result = fedlab("run", "fedsparsify-digits", "--rounds", "1", "--download", *TINY)
+    assert result.exit_code == 0
+    assert asked == [("digits", {"path": "", "download": True})]
+
+
+ROUNDS = 30
+COMMAND = [sys.executable, "-m", "fedlab_core.cli"]
+posix = pytest.mark.skipif(sys.platform == "win32", reason="signals and pipes of POSIX")
+
+
+def begun(store, rounds=ROUNDS):
+    """`fedlab run` in a process of its own, after its first two rounds."""
+    command = [*COMMAND, "run", "fedsparsify-digits", "--json", "--store", str(store), "--rounds", str(rounds), *TINY]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    rounds = [json.loads(process.stdout.readline())["round"] for _ in range(2)]
+    assert rounds == [1, 2]
+    return process
+
+
+@pytest.fixture(scope="module")
+def whole():
+    """The hash of the run that `begun` begins, never interrupted."""
+    experiment = recipe("fedsparsify-digits").replace(dict(pair.split("=") for pair in TINY if pair != "--set"))
+    with one_thread():
+        records = list(simulate(experiment.replace({"federation.rounds": ROUNDS})))
+    return records[-1].state.sha256()
+
+
+@posix
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_ctrl_c_saves_says_how_to_go_on_and_exits_130(fedlab, whole, tmp_path, number, code):
+    with begun(tmp_path / "runs.sqlite") as process:
+        process.send_signal(number)
+        out, err = process.communicate()
+    assert process.returncode == code
+    summary = json.loads(out.splitlines()[-1])
+    assert summary["status"] == "interrupted"
+    assert 2 <= summary["rounds_done"] < ROUNDS
+    assert f"fedlab resume {summary['run_id']}" in err.splitlines()[-1]
+    assert "Traceback" not in err
+
+    result = fedlab("resume", summary["run_id"], "--json")
+    *rounds, resumed = [json.loads(line) for line in result.stdout.splitlines()]
+    assert rounds[0]["round"] == summary["rounds_done"] + 1
+    assert resumed["state_sha256"] == whole
+
+
+@posix
+def test_a_killed_run_is_listed_as_interrupted_and_resumes_to_the_same_bytes(fedlab, whole, tmp_path):
+    with begun(tmp_path / "runs.sqlite") as process:
+        process.kill()
+    (info,) = json.loads(fedlab("runs", "--json").stdout)
+    assert info["status"] == "interrupted"
+    result = fedlab("resume", info["run_id"], "--json")
+    resumed = json.loads(result.stdout.splitlines()[-1])
+    assert (resumed["status"], resumed["rounds_done"]) == ("finished", ROUNDS)
+    assert resumed["state_sha256"] == whole
+
+
+@posix
+def test_a_reader_that_leaves_ends_the_run_quietly(fedlab, tmp_path):
+    with begun(tmp_path / "runs.sqlite", 10_000) as process:
+        process.stdout.close()
+        err = process.stderr.read()
+    assert process.returncode == 1
+    assert "Traceback" not in err
+    assert json.loads(fedlab("runs", "--json").stdout)[0]["status"] == "interrupted"
+
+
+def test_help_does_not_wait_for_torch():
+    """No clock: what would be slow is not imported."""
+    code = "import sys, fedlab_core.cli; sys.exit(any(name in sys.modules for name in ('torch', 'numpy', 'sklearn')))"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+    shown = subprocess.run([*COMMAND, "--help"], capture_output=True, text=True)
+    assert shown.returncode == 0
+    assert "Federated learning with pruning" in shown.stdout
+
+
+def test_a_bar_on_stderr(fedlab):
+    result = fedlab("run", "fedsparsify-digits", "--rounds", "2", *TINY)
+    assert result.stdout == ""
+    assert "2/2" in result.stderr
+    assert "finished after round 2: test accuracy" in result.stderr
