@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+import psutil
 import torch
 from machine import machine
 from torch import Tensor
@@ -87,6 +88,7 @@ def measure(tensors: dict[str, Tensor], sparsity: float) -> dict[str, float | in
 
 def main() -> None:
     torch.set_num_threads(1)
+    load = round(psutil.getloadavg()[0], 2)  # others on the machine: compare figures of an idle one
     tensors = vgg16()
     rows = [measure(tensors, sparsity) for sparsity in SPARSITIES]
     for row in rows:
@@ -96,6 +98,7 @@ def main() -> None:
         "repeats": REPEATS,
         "rows": rows,
         "machine": machine() | {"numpy": np.__version__},
+        "load_average_before": load,
     }
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(result, indent=2) + "\n")
