@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from json import loads
+from pathlib import Path
 from typing import Any, Literal
 
 import psutil
@@ -42,7 +43,7 @@ class RunInfo:
         rounds_done: the newest round that is stored; 0 also where nothing is stored yet.
         error: why it failed, one sentence; else empty.
         owner: who may stop it: a token that the dashboard gives, empty for the command line.
-        machine: platform, cpu_count, threads, torch, python, fedlab_core: where it was computed (last).
+        machine: platform, processor, cpu_count, threads, torch, python, fedlab_core: where it was computed (last).
         last_row: the newest round as `RoundRecord.to_json` writes it.
     """
 
@@ -95,14 +96,22 @@ def machine() -> dict[str, Any]:
     except PackageNotFoundError:  # torch built from source
         torch_version = "unknown"
     return {
-        "platform": platform.platform(),
-        "processor": platform.processor() or platform.machine(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
         "cpu_count": os.cpu_count() or 1,
         "threads": THREADS,
         "python": platform.python_version(),
         "torch": torch_version,
         "fedlab_core": __version__,
     }
+
+
+def _processor() -> str:
+    """The model's name; Python knows it on Windows and macOS only."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+    return model or platform.processor()
 
 
 def this_process() -> tuple[int, float]:
