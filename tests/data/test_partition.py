@@ -1,5 +1,7 @@
 """Partitions are judged by laws: every example once, same seed same split, and what each kind promises."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from hypothesis import given
@@ -48,7 +50,7 @@ def test_skew_falls_as_alpha_grows() -> None:
         skew_of(dirichlet(Y_N, 20, alpha, seeded_generator("alpha"))) for alpha in (0.01, 0.1, 1.0, 10.0, 100.0)
     ]
     for measures in zip(*measured, strict=True):
-        assert all(a > b for a, b in zip(measures, measures[1:], strict=False))
+        assert all(a > b for a, b in pairwise(measures))
 
 
 @given(min_size=st.integers(0, 60), seed=st.integers(0, 100))
@@ -67,8 +69,9 @@ def test_shards_give_exactly_that_many_labels_or_refuse_first(num_clients: int, 
     parts = shards(Y_N, num_clients, labels, seeded_generator(seed))
     counts_KC = label_counts(Y_N, parts, 10)
     assert ((counts_KC > 0).sum(1) == labels).all()
-    holders_C = (counts_KC > 0).sum(0)
-    assert holders_C.max() - holders_C.min() <= 1
+    if labels <= 5:  # larger classes have more holders, so that pieces are of about equal size
+        quota_C = num_clients * labels * counts_KC.sum(0) / len(Y_N)
+        assert ((counts_KC > 0).sum(0) - quota_C.clamp(1, num_clients)).abs().max() < 1.5
 
 
 def test_power_law_sizes() -> None:
@@ -89,7 +92,7 @@ def test_power_law_sizes() -> None:
             lambda g: shards(Y_N, 5, 2, g, min_size=240),
             "data.min_size is 240; .* nearest feasible value is 2[0-3][0-9]",
         ),
-        (lambda g: shards(Y_N, 1200, 10, g), "data.num_clients is 1200"),
+        (lambda g: shards(Y_N, 1200, 10, g), "data.labels_per_client is 10; .* the nearest is 1"),
     ],
 )
 def test_what_cannot_be_is_refused_with_the_nearest(split: object, sentence: str) -> None:
