@@ -13,7 +13,7 @@ from fedlab_core.types import Masks, Params
 
 
 def prunable_names(params: Params, include_vectors: bool = False) -> tuple[str, ...]:
-    """Weights of linear and convolutional layers; with `include_vectors` biases and norms too, as in the paper's code."""
+    """Weights of linear and convolutional layers; with `include_vectors` biases and norms too (the paper's code)."""
     return tuple(name for name, weight in params.items() if include_vectors or weight.dim() >= 2)
 
 
