@@ -124,6 +124,7 @@ def federate(
 def _rotate(x_NI: Tensor, radians: float) -> Tensor:
     """Turn images about their centre; what comes in from outside repeats the border."""
     cos, sin = math.cos(radians), math.sin(radians)
-    turn = torch.tensor([[cos, -sin, 0.0], [sin, cos, 0.0]], dtype=x_NI.dtype)
-    grid = F.affine_grid(turn.expand(len(x_NI), 2, 3), list(x_NI.shape), align_corners=False)
+    height, width = x_NI.shape[2:]  # the grid counts both from -1 to 1, but a turn must keep lengths
+    turn = torch.tensor([[[cos, -sin * height / width, 0.0], [sin * width / height, cos, 0.0]]], dtype=x_NI.dtype)
+    grid = F.affine_grid(turn, [1, *x_NI.shape[1:]], align_corners=False).expand(len(x_NI), -1, -1, -1)
     return F.grid_sample(x_NI, grid, padding_mode="border", align_corners=False)

@@ -55,16 +55,15 @@ def _decode_all(source: Path) -> tuple[dict[PurePosixPath, Tensor], list[PurePos
     images: dict[PurePosixPath, Tensor] = {}
     folders = []
     values = 0
-    for path, data in entries(source):
+    for path, data in entries(source, SUFFIXES):
         if data is None:
             folders.append(path)
-        elif path.suffix.lower() in SUFFIXES:
+        else:
             image_HWC = _decode(path, data)
             first, first_HWC = next(iter(images.items()), (path, image_HWC))
             if image_HWC.shape != first_HWC.shape:
-                raise DataError(
-                    f"{path} is {_kind(image_HWC)} but {first} is {_kind(first_HWC)}: all images must be alike"
-                )
+                differ = f"{path} is {_kind(image_HWC)} but {first} is {_kind(first_HWC)}"
+                raise DataError(f"{differ}: all images must have one size and kind")
             if path in images:
                 raise DataError(f"{path} is in {source} twice")
             values += image_HWC.numel()
@@ -131,9 +130,7 @@ def _own_split(source: Path, images: dict[PurePosixPath, Tensor], names: _Names)
     labelled = _by_class(source, names)
     for label, paths in labelled.items():
         if len(paths) < 2:
-            raise DataError(
-                f"class {label} of {source} has one image; at least 2 are needed, one to train and one to test"
-            )
+            raise DataError(f"class {label} of {source} has one image; needed are 2, to train and to test")
     all_NHWC, y_N = _stack(images, labelled)
     train_N, test_N = stratified_split(y_N, 0.2, seeded_generator("images", "test split"))
     return Pixels(all_NHWC[train_N], y_N[train_N], all_NHWC[test_N], y_N[test_N], tuple(labelled))

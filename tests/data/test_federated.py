@@ -1,9 +1,11 @@
 """A data set split over clients: training and test alike, and clients whose images differ."""
 
+from time import process_time
+
 import pytest
 import torch
 
-from fedlab_core.data.datasets import load_dataset
+from fedlab_core.data.datasets import Dataset, load_dataset
 from fedlab_core.data.federated import PARTITIONS, FeatureSkew, federate
 from fedlab_core.data.partition import PartitionError
 
@@ -56,13 +58,38 @@ def test_no_skew_changes_nothing_and_a_half_turn_turns() -> None:
     assert turned.apply(0, x_NI.double()).dtype == torch.float64
 
 
-def test_a_hundred_thousand_clients() -> None:
+@pytest.mark.parametrize("shape", [(12, 12), (12, 20), (20, 12)])
+def test_a_turn_keeps_the_distance_from_the_middle(shape: tuple[int, int]) -> None:
+    y, x = torch.meshgrid(*(torch.arange(side) - (side - 1) / 2 for side in shape), indexing="ij")
+    rings = torch.hypot(x, y)
+    seen = FeatureSkew(rotation_degrees=90).apply(3, rings[None, None])[0, 0]
+    assert (seen - rings)[rings < 5].abs().max() < 0.3
+
+
+def test_skewed_clients_may_have_no_examples() -> None:
+    data = federate(DIGITS, partition="feature", num_clients=1000, seed=0, rotation_degrees=60, noise_std=0.5)
+    empty = next(k for k in range(1000) if len(data.test_indices[k]) == 0)
+    assert data.test(empty)[0].shape == (0, 1, 8, 8)
+
+
+def test_test_examples_go_to_clients_at_random_where_there_are_too_few() -> None:
+    num_clients = len(DIGITS.y_train_N)  # one training example each
+    data = federate(DIGITS, partition="iid", num_clients=num_clients, seed=0)
+    tested = torch.tensor([k for k in range(num_clients) if len(data.test_indices[k])])
+    assert len(tested) == len(DIGITS.y_test_N)
+    assert float(tested.float().mean()) == pytest.approx(num_clients / 2, abs=80)
+
+
+@pytest.mark.parametrize("partition", PARTITIONS)
+def test_a_hundred_thousand_clients(partition: str) -> None:
     """Idle clients cost an index tensor each, and nothing runs once per client and class."""
     y_N = torch.arange(200_000) % 10
-    big = DIGITS.__class__(
-        "big", torch.zeros(200_000, 1, 1, 1), y_N, torch.zeros(1000, 1, 1, 1), y_N[:1000], DIGITS.class_names,
-        torch.zeros(1), torch.ones(1),
-    )  # fmt: skip
-    data = federate(big, partition="quantity", num_clients=100_000, seed=0, size_power=0.5)
+    one_NI = torch.zeros(1, 1, 1, 1)
+    names, mean_C = DIGITS.class_names, torch.zeros(1)
+    big = Dataset("big", one_NI.expand(200_000, 1, 1, 1), y_N, one_NI, y_N[:1000], names, mean_C, mean_C + 1)
+    start = process_time()
+    data = federate(big, partition=partition, num_clients=100_000, seed=0, labels_per_client=1, size_power=0.5)
+    assert process_time() - start < 10
+    assert data.num_clients == 100_000
     assert int(data.sizes.sum()) == 200_000
-    assert int(data.sizes.min()) == 1
+    assert int(data.sizes.min()) >= 1

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedlab_core.data.partition import PartitionError, dirichlet, iid, quantity, shards, spread_alike
+from fedlab_core.data.partition import PartitionError, dirichlet, dirichlet_shares, iid, quantity, shards, spread_alike
 from fedlab_core.data.skew import label_counts, mean_emd, mean_js_divergence
 from fedlab_core.types import seeded_generator
 
@@ -53,6 +53,33 @@ def test_skew_falls_as_alpha_grows() -> None:
         assert all(a > b for a, b in pairwise(measures))
 
 
+@pytest.mark.parametrize("alpha", [0.01, 0.3, 1.0, 30.0])
+def test_shares_have_the_moments_of_the_dirichlet_distribution(alpha: float) -> None:
+    draw = seeded_generator("moments")
+    share_DK = torch.stack([dirichlet_shares(5, alpha, draw) for _ in range(4000)])
+    assert share_DK.isfinite().all()
+    assert share_DK.sum(1) == pytest.approx(1)
+    variance = (1 / 5) * (4 / 5) / (5 * alpha + 1)
+    assert share_DK.mean(0) == pytest.approx(1 / 5, abs=5 * (variance / 4000) ** 0.5)
+    assert share_DK.var(0) == pytest.approx(variance, rel=0.15)
+
+
+@pytest.mark.parametrize("alpha", [1e-4, 1e6])
+def test_shares_at_both_ends_of_alpha(alpha: float) -> None:
+    share_K = dirichlet_shares(1000, alpha, seeded_generator("ends"))
+    assert float(share_K.sum()) == pytest.approx(1)
+    assert float(share_K.max()) == pytest.approx(1 if alpha < 1 else 0.001, rel=0.01)
+
+
+def test_rounding_of_shares_is_fair_where_clients_get_less_than_one_example_of_a_label() -> None:
+    y_N = torch.arange(100) % 10
+    sizes = torch.zeros(100)
+    for seed in range(300):
+        parts = dirichlet(y_N, 100, 1000.0, seeded_generator("fair", seed), min_size=0)
+        sizes += torch.tensor([len(part) for part in parts])
+    assert (sizes / 300) == pytest.approx(1.0, abs=0.3)
+
+
 @given(min_size=st.integers(0, 60), seed=st.integers(0, 100))
 def test_small_clients_are_topped_up(min_size: int, seed: int) -> None:
     parts = dirichlet(Y_N, 20, 0.01, seeded_generator(seed), min_size)
@@ -72,6 +99,13 @@ def test_shards_give_exactly_that_many_labels_or_refuse_first(num_clients: int, 
     if labels <= 5:  # larger classes have more holders, so that pieces are of about equal size
         quota_C = num_clients * labels * counts_KC.sum(0) / len(Y_N)
         assert ((counts_KC > 0).sum(0) - quota_C.clamp(1, num_clients)).abs().max() < 1.5
+
+
+def test_filling_up_takes_from_the_largest() -> None:
+    sizes = [len(part) for part in quantity(Y_N, 8, 3.0, seeded_generator(0), min_size=20)]
+    untouched = [len(part) for part in quantity(Y_N, 8, 3.0, seeded_generator(0), min_size=0)]
+    assert sizes[1:] == [max(size, 20) for size in untouched[1:]]
+    assert sizes[0] == 1200 - sum(sizes[1:])
 
 
 def test_power_law_sizes() -> None:
