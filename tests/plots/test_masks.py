@@ -82,6 +82,17 @@ def test_magnitudes_of_the_kept_and_the_colour_of_the_pruned() -> None:
     assert title(figure) == "Kept weights of fc1.weight have magnitude 2.3 on average, the largest 4"
 
 
+def test_the_magnitude_of_a_block_is_the_mean_over_its_kept_weights() -> None:
+    values = torch.full((1, 256), 8.0)
+    mask = torch.arange(256)[None] % 2 == 0
+    mask[0, 1] = True
+    mask[0, 2:4] = False
+    figure = mask_map(mask, view="magnitude", values=values)
+    assert cells(figure).shape == (1, 128)
+    assert cells(figure)[0, :3].tolist() == [255, 0, 255]  # both, none, one of two kept
+    assert figure.data[0].colorbar.ticktext[2] == "≥ 8"
+
+
 @pytest.mark.parametrize("view", ["mask", "change", "magnitude"])
 @pytest.mark.parametrize("shape", [(1,), (7,), (2, 2), (3, 1, 5, 5)])
 @pytest.mark.parametrize("kept", [True, False])

@@ -31,8 +31,8 @@ def test_arrows_go_down_solid_and_up_dashed() -> None:
 
 def test_the_numbers_are_those_of_the_round(make_run: MakeRun) -> None:
     figure = round_picture(make_run(3)[3], num_clients=20)
-    assert "200 kB each" in texts(figure)  # down: 800,000 bytes to 4 clients
-    assert "100 kB each" in texts(figure)
+    assert "the global model<br>200 kB each" in texts(figure)  # down: 800,000 bytes to 4 clients
+    assert "what was learned<br>100 kB each" in texts(figure)
     assert "60 % are gone now" in texts(figure)
     title = figure.layout.title.text.replace("<br>", " ")
     assert title == "Round 3: 4 of 20 clients trained, 1.2 MB travelled, 60 % of weights are gone"
