@@ -14,8 +14,8 @@ from fedlab_core.lessons.checks.inputs import integer
 from fedlab_core.lessons.checks.show import show
 from fedlab_core.types import seeded_generator
 
-LABELS, EACH = 300, 100
-"""One call that splits 300 labels of 100 examples is 300 draws from the Dirichlet distribution."""
+LABELS, EACH = 200, 50
+"""One call that splits 200 labels of 50 examples is 200 draws from the Dirichlet distribution."""
 
 
 def _parts(answer: Answer, *args: Any) -> list[Tensor]:
@@ -100,10 +100,10 @@ def seeded(answer: Answer, draw: torch.Generator) -> None:
     code="Let the library normalise: `p = rng.dirichlet(np.full(num_clients, alpha))`",
 )
 def small_alpha(answer: Answer, draw: torch.Generator) -> None:
-    y_N = torch.arange(LABELS).repeat_interleave(EACH)
+    y_N = torch.arange(LABELS).repeat_interleave(100)
     for clients in (2, 10):
         args = (y_N, clients, 0.01, integer(0, 99, draw))
-        share_KC = _counts(answer, *args) / EACH
+        share_KC = _counts(answer, *args) / 100
         together = float(share_KC.square().sum(0).mean())
         exact = 1.01 / (0.01 * clients + 1)  # E sum_k p_k^2 of Dir(alpha, ..., alpha)
         if not together > exact - 0.04:
