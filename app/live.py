@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import plotly.graph_objects as go
 import streamlit as st
 
 from app import engine, session
 from app.actions import ACTIVE
+from app.charts import chart
 from app.words import escape, title
 from fedlab_core.plots.curves import accuracy_curve, bytes_ledger, loss_curve, sparsity_curve
 from fedlab_core.plots.style import format_bytes, format_flops, format_percent
@@ -95,20 +97,28 @@ def _numbers(run: RunInfo, past: Rows) -> None:
 
 def _curves(run: RunInfo, past: Rows) -> None:
     """Accuracy and loss against what the reader chose; sparsity and bytes against rounds."""
-    dark, x = session.dark(), _axis()
-    beside = _beside(run)
-    figures = [
-        ("accuracy", accuracy_curve(past, x=x, compare=beside, dark=dark)),
-        ("sparsity", sparsity_curve(past, dark=dark)),
-        ("bytes", bytes_ledger(past, dark=dark)),
-        ("loss", loss_curve(past, x=x, dark=dark)),
-    ]
-    if x == "round":  # the whole run from the start, so that the curves grow into it
-        for _, figure in figures:
-            figure.update_xaxes(range=[0, 1.02 * run.experiment.federation.rounds])
+    x, dark, beside = _axis(), session.dark(), _beside(run)
+    drawn = (run.run_id, len(past), x, dark, {name: len(rows) for name, rows in beside.items()})
+    if st.session_state.get("drawn") != drawn:  # most looks at a slow run find nothing new
+        st.session_state["figures"] = _figures(past, x, beside, dark, run.experiment.federation.rounds)
+        st.session_state["drawn"] = drawn
     left, right = st.columns(2)
-    for place, (name, figure) in zip((left, right, left, right), figures, strict=True):
-        place.plotly_chart(figure, theme=None, key=f"live:{name}", config={"displaylogo": False})
+    for place, name in zip((left, right) * 2, st.session_state["figures"], strict=True):
+        chart(st.session_state["figures"][name], f"live:{name}", place)
+
+
+def _figures(past: Rows, x: Any, beside: dict[str, Rows], dark: bool, rounds: int) -> dict[str, go.Figure]:
+    figures = {
+        "accuracy": accuracy_curve(past, x=x, compare=beside, dark=dark),
+        "sparsity": sparsity_curve(past, dark=dark),
+        "bytes": bytes_ledger(past, dark=dark),
+        "loss": loss_curve(past, x=x, dark=dark),
+    }
+    for name, figure in figures.items():
+        if x == "round" or name in ("sparsity", "bytes"):
+            # The whole run from the start, so that the curves grow into it; with ticks for so many rounds.
+            figure.update_xaxes(range=[0, 1.02 * rounds], dtick=1 if rounds <= 12 else None)
+    return figures
 
 
 def _axis() -> Any:

@@ -30,7 +30,11 @@ with st.spinner("Starting …"):  # the core is imported once, by the first page
     from app.words import escape
 
     session.adopt()
-    engine.pool()
+    try:
+        engine.pool()
+    except ValueError as error:  # the store cannot be opened; without it there is nothing to show
+        st.error(escape(str(error)), icon=":material/database_off:")
+        st.stop()
 
 with st.container(horizontal=True):
     for path, (title, icon) in PAGES.items():

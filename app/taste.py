@@ -1,4 +1,4 @@
-"""Taste, for the settings that are turned most: words for people, and the part of a range that is worth sliding through.
+"""Taste, for the settings that are turned most: words for people, and the part of a range worth sliding through.
 
 Nothing here is needed: a setting without an entry gets its widget from its field.
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app import engine, session
+from app.charts import chart
 from app.controls import data_controls
 from app.words import escape
 from fedlab_core.data.federated import FederatedData
@@ -32,9 +33,9 @@ def page() -> None:
     dark, names = session.dark(), data.dataset.class_names
     labels = label_heatmap(data.label_counts_KC[:CLIENTS], names, dark=dark)
     sizes = size_bars(data.sizes[:CLIENTS].tolist(), dark=dark)
-    st.plotly_chart(labels, theme=None, key="data:labels", config={"displaylogo": False})
+    chart(labels, "data:labels")
     left, right = st.columns(2)
-    left.plotly_chart(sizes, theme=None, key="data:sizes", config={"displaylogo": False})
+    chart(sizes, "data:sizes", left)
     with right:
         _images(data, dark)
 
@@ -76,12 +77,7 @@ def _images(data: FederatedData, dark: bool) -> None:
     names = [data.dataset.class_names[label] for label in y_N[:IMAGES].tolist()]
     kinds = len(y_N.unique())
     sentence = f"Client {client} holds {len(y_N):,} examples of {kinds} label{'s' * (kinds != 1)}; some of them"
-    st.plotly_chart(
-        image_grid(images_NHWC, names, sentence=sentence, dark=dark),
-        theme=None,
-        key="data:images",
-        config={"displayModeBar": False},
-    )
+    chart(image_grid(images_NHWC, names, sentence=sentence, dark=dark), "data:images", tools=False)
 
 
 page()

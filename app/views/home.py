@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app import actions, engine, session
+from app.charts import chart
 from app.words import STATUS, age, describe, escape, title
 from fedlab_core.plots.rounds import round_picture
 from fedlab_core.plots.style import format_percent
@@ -22,42 +23,47 @@ PRESETS = {
 }
 
 TOUR = (
-    (
-        "views/run.py",
-        "**Run.** Press *Run*. Twenty clients learn to read digits while nine of ten weights are removed.",
-    ),
-    ("views/masks.py", "**Masks.** Move the round slider: which weights of a layer survive?"),
-    ("views/data.py", "**Data.** Lower α to 0.1: every client is left with a few digits. Run again; what hurts more?"),
-    ("views/run.py", "**What if?** Fork the finished run from round 20 with a sparsity target of 0.98."),
-    ("views/runs.py", "**Runs.** Keep what you found: export a run, or copy the address; it holds every setting."),
+    ("run", "Press *Run*: twenty clients learn to read digits while nine of ten weights are removed."),
+    ("masks", "Move the round slider: which weights of a layer survive?"),
+    ("data", "Lower α to 0.1, so that a client has few digits, and run again. What hurts more?"),
+    ("run", "Open the first run, raise the sparsity target, and *fork* from round 20."),
+    ("runs", "Keep what you found: export it, or copy the address, which holds every setting."),
 )
 LAST_RUNS = 5
 
 
 def page() -> None:
     """The picture first, then what can be done."""
-    st.title("Pruning in federated learning")
+    st.header("Pruning in federated learning", anchor=False)
     st.markdown(
         "Many clients train one network together without sharing their data, and the network gets smaller while they"
         " do. Choose a preset, press **Run**, then turn one setting at a time."
     )
     runs = engine.store().list()
-    picture, tour = st.columns([3, 2], gap="large")
+    picture, aside = st.columns([3, 2], gap="large")
     newest = next((run for run in runs if run.last_row and run.last_row["round"]), None)
     figure = round_picture(
         newest.last_row if newest else None,
         num_clients=newest.experiment.data.num_clients if newest else None,
         dark=session.dark(),
     )
-    picture.plotly_chart(figure, theme=None, key="home:round", config={"displayModeBar": False})
-    with tour:
-        st.subheader("Two-minute tour")
-        for number, (path, text) in enumerate(TOUR, start=1):
-            st.page_link(path, label=f"{number}. {text}", query_params=session.address(), icon=None)
-    st.subheader("Start from a preset")
+    chart(figure, "home:round", picture, tools=False)
+    with aside:
+        st.subheader("Two-minute tour", anchor=False)
+        _tour()
+        st.subheader("Last runs", anchor=False)
+        _last_runs(runs[:LAST_RUNS])
+    st.subheader("Start from a preset", anchor=False)
     _cards()
-    st.subheader("Last runs")
-    _last_runs(runs[:LAST_RUNS])
+
+
+def _tour() -> None:
+    """What to try first, step by step."""
+    for number, (name, text) in enumerate(TOUR, start=1):
+        link, words = st.columns([1, 4], vertical_alignment="center")
+        label = f"{number}. **{name.capitalize()}**"
+        link.page_link(f"views/{name}.py", label=label, query_params=session.address())
+        words.markdown(text)
 
 
 def _cards() -> None:

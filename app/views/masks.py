@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import Any, get_args
 
 import streamlit as st
 
 from app import engine, live, session
 from app.actions import ACTIVE
+from app.charts import chart
 from app.words import STATUS, escape, title
 from fedlab_core.plots.layers import kept_changes_bars, layer_density_heatmap
 from fedlab_core.plots.masks import View, mask_map
@@ -29,11 +30,10 @@ def page() -> None:
     runs = [run for run in engine.store().list() if run.last_row]
     if not runs:
         st.info("No run has any masks yet. Start one on the page **Run**, then come back.", icon=":material/grid_on:")
-        st.page_link("views/run.py", label="Go to Run", query_params=session.address())
         return
     run = _choose_run({run.run_id: run for run in runs})
     playing = st.session_state.get("masks:play", False)
-    seconds = PLAY_S if playing else live.POLL_S * 2 if run.status in ACTIVE else None
+    seconds = PLAY_S if playing else 2 * live.POLL_S if run.status in ACTIVE else None
     st.fragment(_picture, run_every=seconds)(run)
 
 
@@ -54,11 +54,10 @@ def _choose_run(runs: dict[str, RunInfo]) -> RunInfo:
 
 def _picture(run: RunInfo) -> None:
     """What changes with layer, round and view; drawn again during playback and while the run grows."""
-    store = engine.store()
+    store, dark = engine.store(), session.dark()
     try:
         rounds, past = store.mask_rounds(run.run_id), live.rows(run.run_id)
-        with st.container(horizontal=True, vertical_alignment="bottom"):
-            at = _choose_round(rounds)
+        at = _choose_round(rounds)
         masks = store.masks(run.run_id, at)
         before = store.masks(run.run_id, at - 1) if at - 1 in rounds else None
         stored, server = store.state(run.run_id, at)
@@ -70,25 +69,25 @@ def _picture(run: RunInfo) -> None:
     if view == "magnitude" and stored != at:
         st.caption(f"Not every round's weights are kept, to save space: these are of round {stored}.")
     mask = server.masks[layer] if view == "magnitude" else masks[layer]
-    dark, last = session.dark(), before[layer] if before else None
-    figure = mask_map(mask, last, view, server.params[layer], name=layer, dark=dark)
-    st.plotly_chart(figure, theme=None, key="masks:map", config={"displaylogo": False})
+    last = before[layer] if before else None
+    chart(mask_map(mask, last, view, server.params[layer], name=layer, dark=dark), "masks:map")
     left, right = st.columns(2)
-    left.plotly_chart(layer_density_heatmap(past, dark=dark), theme=None, key="masks:density")
-    right.plotly_chart(kept_changes_bars(before or masks, masks, dark=dark), theme=None, key="masks:changes")
+    chart(layer_density_heatmap(past, dark=dark), "masks:density", left)
+    chart(kept_changes_bars(before or masks, masks, dark=dark), "masks:changes", right)
 
 
 def _choose_round(rounds: list[int]) -> int:
     """A slider over the stored rounds, and its playback."""
     wanted = session.looked_at("round") or ""
     at = int(wanted) if wanted.isdecimal() and int(wanted) in rounds else rounds[-1]
-    if st.toggle("Play", key="masks:play", on_change=session.note, help="Show one round after the other."):
+    slider, play = st.columns([8, 1], vertical_alignment="center")
+    if play.toggle("Play", key="masks:play", on_change=session.note, help="One round after the other."):
         at = rounds[(rounds.index(at) + 1) % len(rounds)]
         session.look_at(round=str(at))
-    if len(rounds) < 2:
-        return at
-    st.session_state["masks:round"] = at
-    st.select_slider("After round", rounds, key="masks:round", on_change=session.turn, args=("round", "masks:round"))
+    if len(rounds) > 1:
+        st.session_state["masks:round"] = at
+        act: dict[str, Any] = {"on_change": session.turn, "args": ("round", "masks:round")}
+        slider.select_slider("After round", rounds, key="masks:round", **act)
     return at
 
 

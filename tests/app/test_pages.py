@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
+from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app import engine
 from app.session import START
 from fedlab_core.experiment import Experiment
 from fedlab_core.runs.recipes import recipe
@@ -129,3 +131,12 @@ def test_names_are_text(dashboard: AppTest, store: RunStore, finished_run: bytes
         page = visit(dashboard, name, run=run_id)
         assert not any("![](" in element.value for kind in ("markdown", "caption") for element in page.get(kind))
         assert not any("![](" in button.label for button in page.button)
+
+
+def test_a_store_that_is_none_is_explained(dashboard: AppTest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "letter.txt").write_text("Dear Sir or Madam, " * 100)
+    monkeypatch.setenv("FEDLAB_STORE", str(tmp_path / "letter.txt"))
+    monkeypatch.setattr(engine, "pool", engine.store)
+    dashboard.run()
+    assert not dashboard.exception
+    assert "letter" in dashboard.error[0].value
