@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Sequence
 
@@ -13,6 +14,10 @@ from fedlab_core.plots.style import RUNS, Line, theme
 TRANSPARENT = "rgba(0,0,0,0)"
 GRID = "rgba(128,128,128,0.25)"  # grey with alpha: visible on white and on black
 TITLE_CHARACTERS = 66  # about 500 pixels
+
+_NO_BREAK = "\N{NO-BREAK SPACE}"
+_GLUED = re.compile(r"(?<=\d) (?=%|points?\b|[kMGTP]?(?:B|FLOPs)\b)|(?<=round) (?=\d)")
+"""The spaces in "3.1 MB", "90 %" and "round 12": a line may not end there."""
 
 
 def template(dark: bool) -> go.layout.Template:
@@ -126,7 +131,8 @@ def set_from_zero(figure: go.Figure, title: str, largest: float) -> None:
 
 def _lines(text: str, width: int) -> list[str]:
     """Lines of at most `width` characters, and of about the same length: no single word is left over."""
-    lines = textwrap.wrap(text, width)
-    while width > 1 and len(narrower := textwrap.wrap(text, width - 1)) == len(lines):
+    glued = _GLUED.sub(_NO_BREAK, text)
+    lines = textwrap.wrap(glued, width)
+    while width > 1 and len(narrower := textwrap.wrap(glued, width - 1)) == len(lines):
         lines, width = narrower, width - 1
-    return lines
+    return [line.replace(_NO_BREAK, " ") for line in lines]

@@ -114,3 +114,11 @@ def test_no_word_is_left_over_on_a_line_of_its_own() -> None:
     sentence = "nine nine " * 6 + "nine nine nine over"  # 79 characters: 66 would leave little for the second line
     first, second = plots.schedule_curve({"cubic": [0.1, 0.9]}, sentence).layout.title.text.split("<br>")
     assert abs(len(first) - len(second)) < 10
+
+
+@pytest.mark.parametrize("together", ["3.1 MB", "90 %", "0.4 points", "2 GFLOPs", "round 12"])
+def test_a_number_stays_with_its_unit(together: str) -> None:
+    for before in range(1, 12):
+        sentence = "x " * before + f"{together} " * 12
+        lines = plots.schedule_curve({"cubic": [0.1, 0.9]}, sentence).layout.title.text.split("<br>")
+        assert sum(line.count(together) for line in lines) == 12
