@@ -7,8 +7,8 @@ and the number of threads is part of what decides the last bits of a result: so 
 import torch
 
 from fedlab_core.lessons.checks import check
-from fedlab_core.lessons.health import health
 from fedlab_core.lessons.links import dashboard_link
+from fedlab_core.lessons.machine import health
 
 __all__ = ["check", "dashboard_link", "health"]
 

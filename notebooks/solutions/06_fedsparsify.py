@@ -135,7 +135,7 @@ schedule_curve(curves, title=f"With n = 3 the mean density over {T} rounds is {m
 
 # %%
 def run(**changes: object) -> list[dict]:
-    """A run as rows; `strategy_name="random"` changes strategy.name."""
+    """The experiment with some changes, as rows; `strategy_name="random"` sets strategy.name."""
     return rows(simulate(experiment.replace({key.replace("_", ".", 1): value for key, value in changes.items()})))
 
 
@@ -290,9 +290,8 @@ for name, rule in (("colleague", merge_of_a_colleague), ("holders", result_merge
 # paper's default) and "holders":
 
 # %%
-local_run = {"strategy_name": "fedsparsify-local", "strategy_final_sparsity": 0.95}
-zeros_count, holders = run(**local_run), run(**local_run, strategy_merge="holders")
-accuracy_curve(holders, compare={"all (zeros count)": zeros_count})
+holders = run(strategy_name="fedsparsify-local", strategy_merge="holders")
+accuracy_curve(holders, compare={"all (zeros count)": rows(local)})
 
 # %% [markdown]
 # **Expected picture:** not what one might think. Counting zeros shrinks a weight that few clients kept, so little is lost when

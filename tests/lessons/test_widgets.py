@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
@@ -55,7 +57,7 @@ def test_fedavg_goes_on_with_the_button_and_starts_anew_with_a_slider() -> None:
     explorer = fedavg_explorer(BASE)
     assert "Round 1 of 8" in explorer.text
     explorer.buttons["Next round"].click()
-    first = explorer.figure.data[-1].y
+    (first,) = (trace.y for trace in explorer.figure.data if trace.name == "global model")
     assert "Round 2 of 8" in explorer.text
     explorer.controls["epochs"].value = 1
     assert "E = 1. Round 1 of 8" in explorer.text
@@ -88,12 +90,16 @@ def test_the_forecast_of_bytes_is_what_a_run_then_takes(participation: float) ->
     assert forecast_bytes(Federation.of(experiment), levels(experiment)) == pytest.approx(sent, rel=0.03)
 
 
-@pytest.mark.parametrize("explorer", [partition_explorer, fedavg_explorer])
-def test_a_cell_leaves_the_widget_and_a_still_picture(explorer: object) -> None:
+@pytest.mark.parametrize(
+    ("explorer", "base"), [(partition_explorer, BASE), (fedavg_explorer, BASE), (fedsparsify_explorer, SPARSE)]
+)
+def test_a_cell_leaves_the_widget_and_a_still_picture(
+    explorer: Callable[[Experiment], Explorer], base: Experiment
+) -> None:
     InteractiveShell.instance()
     try:
         with capture_output() as captured:
-            explorer(BASE)._ipython_display_()
+            explorer(base)._ipython_display_()
     finally:
         InteractiveShell.clear_instance()
     kinds = [set(output.data) for output in captured.outputs]

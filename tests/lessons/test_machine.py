@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from fedlab_core.lessons import health as public_health
-from fedlab_core.lessons.health import Finding, Health
+from fedlab_core.lessons import health
+from fedlab_core.lessons.machine import Finding, Health
 
 
 def test_a_ready_machine_is_called_ready() -> None:
-    table = public_health()
+    table = health()
     assert table.fine, table
     assert "1,438 images to learn from, 359 to test with" in repr(table)
     assert repr(table).endswith("All is ready.")
@@ -26,7 +26,7 @@ def test_what_is_broken_becomes_a_line_with_a_cross(progress: Path, monkeypatch:
     def refuse(name: str) -> None:
         raise OSError("the file is gone")
 
-    monkeypatch.setattr("fedlab_core.lessons.health.load_dataset", refuse)
-    table = public_health()
+    monkeypatch.setattr("fedlab_core.lessons.machine.load_dataset", refuse)
+    table = health()
     assert not table.fine
     assert ("data set digits", "OSError: the file is gone", False) in table.findings
