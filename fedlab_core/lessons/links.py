@@ -21,15 +21,12 @@ class Link(str):
 def dashboard_link(experiment: Experiment, page: str = "run") -> Link:
     """Address of `experiment` in the dashboard on this machine.
 
-    The query has the settings that differ from an `Experiment()` with the same strategy, by their flat names:
-    `data.alpha=0.1&strategy.name=fedsparsify-global`.
+    The query names the strategy and, by their flat names, the settings that differ from an `Experiment()` with it:
+    `strategy.name=fedsparsify-global&data.alpha=0.1`.
     """
-    name = experiment.strategy.name
-    changes = experiment.changes_from(Experiment().replace({"strategy.name": name}))
-    if name != Experiment().strategy.name:
-        changes = {"strategy.name": name} | changes
-    query = urlencode({key: _text(value) for key, value in changes.items()})
-    return Link(f"{DASHBOARD}/{page}{'?' if query else ''}{query}")
+    strategy = {"strategy.name": experiment.strategy.name}
+    settings = strategy | experiment.changes_from(Experiment().replace(strategy))
+    return Link(f"{DASHBOARD}/{page}?{urlencode({key: _text(value) for key, value in settings.items()})}")
 
 
 def _text(value: Any) -> str:

@@ -13,8 +13,8 @@ def read(link: str) -> Experiment:
     return Experiment().replace(dict(parse_qsl(urlsplit(link).query, keep_blank_values=True)))
 
 
-def test_defaults_need_no_query() -> None:
-    assert dashboard_link(Experiment()) == "http://localhost:8501/run"
+def test_defaults_need_only_the_strategy() -> None:
+    assert dashboard_link(Experiment()) == "http://localhost:8501/run?strategy.name=fedavg"
 
 
 def test_only_what_differs_is_named() -> None:
