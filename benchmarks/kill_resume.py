@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from machine import machine
 
 from fedlab_core.runs.store import RunStore
@@ -79,6 +80,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
+    torch.set_num_threads(1)  # as every run; and so that the record of the machine says so
     draw = np.random.default_rng(options.seed)
     start = time.perf_counter()
     kills = []
