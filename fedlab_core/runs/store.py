@@ -188,10 +188,12 @@ class RunStore(RunQueue):
 
     # From store to store
 
-    def export(self, run_id: str, *, thin: bool = False) -> bytes:
-        """A run as one safetensors file (see `transfer.py`); `thin`: states of its first and last round only."""
+    def export(self, run_id: str, *, keep_every: int = 1) -> bytes:
+        """A run as one safetensors file (see `transfer.py`), with all masks and the state of every so-manieth round."""
         info = self.get(run_id)
-        return export_run(info, [(row, self._blobs(info.run_id, row["round"])) for row in self.rows(info.run_id)], thin)
+        return export_run(
+            info, [(row, self._blobs(info.run_id, row["round"])) for row in self.rows(info.run_id)], keep_every
+        )
 
     def import_run(self, payload: bytes) -> str:
         """A run from such a file, under a new id. Raises `RunError`: the file is damaged or not what it claims."""

@@ -66,13 +66,14 @@ _Row = create_model(  # type: ignore[call-overload]
 _ROWS = TypeAdapter(list[_Row])
 
 
-def export_run(info: RunInfo, rounds: Rounds, thin: bool) -> bytes:
-    """The file. `thin` leaves out all states but the first and the last; the others can be computed again."""
-    ends = {rounds[0][0]["round"], rounds[-1][0]["round"]} if rounds else set()
+def export_run(info: RunInfo, rounds: Rounds, keep_every: int) -> bytes:
+    """The file. Of the states it has the first, every `keep_every`-th and the last; others can be computed again."""
+    numbers = [row["round"] for row, _ in rounds]
+    kept = {*numbers[:1], *numbers[-1:], *(number for number in numbers if number % keep_every == 0)}
     index, tensors = [], {}
     for row, blobs in rounds:
         for kind, payload in blobs.items():
-            if kind == "masks" or not thin or row["round"] in ends:
+            if kind == "masks" or row["round"] in kept:
                 digest = digest_of(payload)
                 index.append([row["round"], kind, digest])
                 tensors[digest] = torch.from_numpy(np.frombuffer(payload, np.uint8).copy())
