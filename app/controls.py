@@ -86,7 +86,7 @@ def label(name: str, info: FieldInfo) -> str:
     """What a person calls the setting; with its symbol, if the field has one."""
     extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
     words = LABELS.get(name) or name.partition(".")[2].replace("_", " ").capitalize()
-    return escape(f"{words} {extra.get('symbol') or ''}".strip())
+    return f"{words} {extra.get('symbol') or ''}".strip()
 
 
 def help_text(name: str, info: FieldInfo) -> str:

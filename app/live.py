@@ -10,7 +10,7 @@ import streamlit as st
 from app import engine, session
 from app.actions import ACTIVE
 from app.charts import chart
-from app.words import escape, title
+from app.words import escape
 from fedlab_core.plots.curves import accuracy_curve, bytes_ledger, loss_curve, sparsity_curve
 from fedlab_core.plots.style import format_bytes, format_flops, format_percent
 from fedlab_core.runs.store import RunInfo
@@ -140,7 +140,7 @@ def _beside(run: RunInfo) -> dict[str, Rows]:
         parent = engine.store().get(run.parent_id) if run.parent_id else None
     except ValueError:
         return {}
-    return {f"parent: {title(parent)}": history(parent)} if parent else {}
+    return {"its parent": history(parent)} if parent else {}
 
 
 def _log(past: Rows) -> None:

@@ -31,7 +31,7 @@ with st.spinner("Starting …"):  # the core is imported once, by the first page
 
     session.adopt()
     try:
-        engine.pool()
+        engine.store()
     except ValueError as error:  # the store cannot be opened; without it there is nothing to show
         st.error(escape(str(error)), icon=":material/database_off:")
         st.stop()
@@ -45,3 +45,4 @@ with complaints:
     for sentence in session.complaints():
         st.warning(escape(sentence), icon=":material/undo:")
 session.publish()
+engine.pool()  # last: the first picture comes before the worker starts to import

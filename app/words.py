@@ -72,5 +72,18 @@ def changes(new: Experiment, old: Experiment) -> list[str]:
     return [f"{name}: {_short(before.get(name))} → {_short(value)}" for name, value in new.changes_from(old).items()]
 
 
+def snippet(experiment: Experiment) -> str:
+    """Python that runs the experiment."""
+    method = {"strategy.name": experiment.strategy.name}
+    settings = method | experiment.changes_from(Experiment().replace(method))
+    lines = "".join(f"    {name!r}: {value!r},\n" for name, value in settings.items())
+    return (
+        "from fedlab_core import Experiment, simulate\n\n"
+        f"experiment = Experiment().replace({{\n{lines}}})\n"
+        "for record in simulate(experiment):\n"
+        "    print(record.round, record.test_accuracy, record.sparsity)"
+    )
+
+
 def _short(value: Any) -> str:
     return "–" if value is None else f"{value:g}" if isinstance(value, float) else str(value)

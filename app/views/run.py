@@ -93,7 +93,9 @@ def _headline(run: RunInfo, is_example: bool) -> None:
         st.badge(words, icon=icon, color=color)
         st.caption(f"{age(run.created)} · {run.run_id}", width="content")
     if is_example:
-        st.caption("A finished example, to begin with. Press Run to start your own.")
+        st.caption("A finished run, to begin with. Press Run to start your own.")
+    elif not actions.may_control(run):
+        st.caption("It was started in another browser: you can watch and fork it, or start your own.")
     elif different := changes(session.experiment(), run.experiment):
         st.caption(f"The settings on the left differ from this run: {escape('; '.join(different[:4]))}")
     if run.status == "failed":
@@ -105,16 +107,14 @@ def _headline(run: RunInfo, is_example: bool) -> None:
             icon=":material/power_off:",
         )
     elif run.status == "queued":
-        _waiting(run)
+        _waiting()
 
 
-def _waiting(run: RunInfo) -> None:
+def _waiting() -> None:
     """Why a run has not started yet."""
-    before = [other for other in engine.store().list() if other.status in ("running", "paused")]
-    if before:
-        paused = any(other.status == "paused" for other in before)
-        hint = " It is paused: resume or stop it to make room." if paused else ""
-        st.caption(f"Waiting for {escape(title(before[0]))} ({before[0].run_id}).{hint}")
+    running = next((other for other in engine.store().list() if other.status == "running"), None)
+    if running is not None:
+        st.caption(f"Waiting for {escape(title(running))} ({running.run_id}); it comes next.")
     elif not engine.pool().ready:
         st.caption("The worker is starting; that takes a few seconds, once.")
 

@@ -8,8 +8,7 @@ from typing import Any
 import streamlit as st
 
 from app import actions, engine, session
-from app.words import STATUS, changes, escape, title
-from fedlab_core.experiment import Experiment
+from app.words import STATUS, escape, snippet, title
 from fedlab_core.runs.store import RunInfo
 
 MAX_NAME = 200
@@ -37,7 +36,7 @@ def _table(runs: list[RunInfo]) -> RunInfo | None:
         "name": st.column_config.TextColumn("name", width="large"),
         "accuracy": st.column_config.NumberColumn("accuracy", format="percent"),
         "sparsity": st.column_config.NumberColumn("sparsity", format="percent"),
-        "progress": st.column_config.ProgressColumn("rounds", format="percent"),
+        "progress": st.column_config.ProgressColumn("rounds", format="%d %%", max_value=100),
         "created": st.column_config.DatetimeColumn("created", format="distance"),
     }
     event = st.dataframe(
@@ -57,7 +56,7 @@ def _row(run: RunInfo) -> dict[str, Any]:
     return {
         "name": title(run),
         "status": STATUS[run.status][0],
-        "progress": run.rounds_done / run.experiment.federation.rounds,
+        "progress": 100 * run.rounds_done // run.experiment.federation.rounds,
         "accuracy": last.get("test_accuracy"),
         "sparsity": last.get("sparsity"),
         "created": datetime.fromisoformat(run.created),
@@ -138,7 +137,7 @@ def _facts(run: RunInfo) -> None:
     left.dataframe([{"fact": name, "value": value} for name, value in facts.items()], hide_index=True)
     settings = [{"setting": name, "value": str(value)} for name, value in experiment.settings().items()]
     right.dataframe(settings, hide_index=True)
-    st.caption(f"Different from the defaults: {escape('; '.join(changes(experiment, Experiment())) or 'nothing')}")
+    st.code(snippet(experiment), language="python")
 
 
 def _import() -> None:

@@ -236,7 +236,7 @@ def test_a_killed_server_leaves_no_process_and_its_run_can_be_resumed(tmp_path: 
     with Server(tmp_path) as second, RunStore(second.store_path) as store:
         left: RunInfo = store.get(run_id)
         assert left.status == "interrupted"
-        page = open_page(f"{second.url}/run?run={run_id}")
+        page.goto(f"{second.url}/run?run={run_id}")
         shows_status(page, "interrupted")
         press(page, "Resume")
         wait_for_round(page, left.rounds_done + 1)

@@ -1,0 +1,47 @@
+"""Words for people: nothing in them can act, and what they say is so."""
+
+from __future__ import annotations
+
+import ast
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.words import age, changes, describe, escape, snippet
+from fedlab_core.experiment import Experiment
+from fedlab_core.runs.recipes import recipe, recipe_names
+
+
+@given(st.text())
+def test_escaped_text_has_no_punctuation_that_markdown_would_read(text: str) -> None:
+    escaped = escape(text)
+    assert not re.search(r"(?<!\\)(\\\\)*[!-/:-@\[\]-`{-~]", escaped)
+    assert "\n" not in escaped
+    assert re.sub(r"\\(.)", r"\1", escaped) == " ".join(text.split())
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(5, "just now"), (300, "5 min ago"), (7200, "2 h ago"), (10 * 86400, "2")]
+)
+def test_ages(seconds: int, words: str) -> None:
+    assert age((datetime.now(UTC) - timedelta(seconds=seconds)).isoformat()).startswith(words)
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_a_snippet_is_the_experiment(name: str) -> None:
+    settings = snippet(recipe(name)).split("replace(")[1].split(")\n")[0]
+    assert Experiment().replace(ast.literal_eval(settings)) == recipe(name)
+
+
+def test_descriptions_name_what_differs() -> None:
+    assert describe(recipe("fedsparsify-digits")) == "FedSparsify-Global 90 %, digits, 20 clients, α 0.5"
+    assert len({describe(recipe(name)) for name in recipe_names()}) == len(recipe_names())
+
+
+def test_changes_name_both_values() -> None:
+    base = Experiment()
+    assert changes(base.replace({"data.alpha": 0.1}), base) == ["data.alpha: 0.5 → 0.1"]
+    assert "strategy.mu: – → 0.01" in changes(base.replace({"strategy.name": "fedprox"}), base)
