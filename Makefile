@@ -36,6 +36,7 @@ check: $(INSTALLED) ## style and types: ruff and mypy
 	$(PY) -m mypy
 
 notebooks: $(INSTALLED) ## open the course in JupyterLab
+	@$(PY) -m jupyter labextension disable --level=sys_prefix "@jupyterlab/apputils-extension:announcements" >/dev/null 2>&1
 	$(PY) -m jupyterlab notebooks --LabApp.news_url=None \
 		--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate --LabApp.extension_manager=readonly
 

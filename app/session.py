@@ -11,7 +11,7 @@ import hashlib
 import uuid
 from collections.abc import Callable, Mapping
 from functools import wraps
-from typing import Any, ParamSpec
+from typing import ParamSpec
 
 import streamlit as st
 
@@ -31,11 +31,8 @@ P = ParamSpec("P")
 
 def to_query(experiment: Experiment, view: Mapping[str, str]) -> dict[str, str]:
     """The address of a configuration: the method, and every setting in which it differs from `Experiment()`."""
-    settings: dict[str, Any] = {}
-    if experiment != START:
-        method = {"strategy.name": experiment.strategy.name}
-        settings = method | experiment.changes_from(Experiment().replace(method))
-    return {key: _text(value) for key, value in settings.items()} | {key: view[key] for key in VIEW_KEYS if key in view}
+    settings = {} if experiment == START else experiment.to_query()
+    return settings | {key: view[key] for key in VIEW_KEYS if key in view}
 
 
 def from_query(params: Mapping[str, str]) -> tuple[Experiment, dict[str, str], list[str]]:
@@ -180,7 +177,3 @@ def _browser_token(cookie: str) -> str:
     except (ValueError, ZeroDivisionError):
         return ""
     return hashlib.sha256(secret).hexdigest()[:32]
-
-
-def _text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)

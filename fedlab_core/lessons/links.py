@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
 from urllib.parse import urlencode
 
 from fedlab_core.experiment import Experiment
@@ -24,10 +22,4 @@ def dashboard_link(experiment: Experiment, page: str = "run") -> Link:
     The query names the strategy and, by their flat names, the settings that differ from an `Experiment()` with it:
     `strategy.name=fedsparsify-global&data.alpha=0.1`.
     """
-    strategy = {"strategy.name": experiment.strategy.name}
-    settings = strategy | experiment.changes_from(Experiment().replace(strategy))
-    return Link(f"{DASHBOARD}/{page}?{urlencode({key: _text(value) for key, value in settings.items()})}")
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+    return Link(f"{DASHBOARD}/{page}?{urlencode(experiment.to_query())}")
