@@ -99,7 +99,7 @@ def _kind(image_HWC: Tensor) -> str:
 
 def _strip_common(images: dict[PurePosixPath, Tensor]) -> _Names:
     """Drop folders that all images share above their class, as archives of one folder have."""
-    names = {path: path for path in sorted(images)}
+    names = {path: path for path in images}
     while len({path.parts[0] for path in names}) == 1 and all(len(path.parts) > 2 for path in names):
         names = {PurePosixPath(*path.parts[1:]): full for path, full in names.items()}
     return names

@@ -117,6 +117,11 @@ def test_an_archive_that_unpacks_to_too_much_is_refused(
         read(source)
 
 
+def test_many_files_may_together_be_longer_than_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archives, "MAX_FILE_BYTES", 100_000)
+    assert len(read(write_tar(tmp_path / "source", {f"a/{i}.png": bytes(90_000) for i in range(10)}))) == 10
+
+
 def test_a_tar_header_of_any_length_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archives, "MAX_FILE_BYTES", 100_000)
     source = write_tar(tmp_path / "source", {"a/" + 500_000 * "x" + ".png": b"one"}, "w:gz")

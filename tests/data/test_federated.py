@@ -1,5 +1,6 @@
 """A data set split over clients: training and test alike, and clients whose images differ."""
 
+import math
 from time import process_time
 
 import pytest
@@ -47,6 +48,17 @@ def test_feature_skew_is_fixed_for_a_client_and_differs_between_clients() -> Non
     x_NI = DIGITS.x_train_NI[:5]
     assert not torch.allclose(skew.apply(1, x_NI), skew.apply(2, x_NI))
     assert not torch.allclose(skew.apply(1, x_NI), skew.apply(1, x_NI, "test"))
+
+
+def test_every_client_has_its_own_angle_and_its_own_strength_of_noise() -> None:
+    ramp = torch.arange(12.0).expand(1, 1, 12, 12)
+    turned = torch.stack([FeatureSkew(rotation_degrees=40).apply(k, ramp) for k in range(50)])
+    slope = turned[:, 0, 0, 6, 7] - turned[:, 0, 0, 6, 6]  # cosine of the angle
+    assert slope.unique().numel() == 50
+    assert float(slope.min()) == pytest.approx(math.cos(math.radians(40)), abs=0.03)
+    flat = torch.zeros(1, 1, 60, 60)
+    strength = torch.stack([FeatureSkew(noise_std=0.5).apply(k, flat).std() for k in range(50)])
+    assert strength.sort().values == pytest.approx(torch.linspace(0, 0.5, 50), abs=0.12)
 
 
 def test_no_skew_changes_nothing_and_a_half_turn_turns() -> None:

@@ -148,6 +148,13 @@ def test_too_many_pixels_altogether_are_refused(tmp_path: Path, monkeypatch: pyt
         read_image_folder(write_folder(tmp_path / "six", classes(cat=3, dog=3)))
 
 
+def test_a_channel_without_contrast_stays_finite(tmp_path: Path) -> None:
+    files = {f"{name}/{i}.png": png(9) for name in "ab" for i in range(3)}
+    dataset = load_dataset("images", path=str(write_folder(tmp_path / "source", files)))
+    assert not dataset.x_train_NI.any()
+    assert int(dataset.to_images(dataset.x_test_NI).min()) == 9
+
+
 def test_as_a_data_set(tmp_path: Path) -> None:
     dataset = load_dataset("images", path=str(write_folder(tmp_path / "source", GOOD)))
     assert dataset.input_shape == (3, 4, 5)
