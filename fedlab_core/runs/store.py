@@ -189,7 +189,7 @@ class RunStore(RunQueue):
     # From store to store
 
     def export(self, run_id: str, *, keep_every: int = 1) -> bytes:
-        """A run as one safetensors file (see `transfer.py`), with all masks and the state of every so-manieth round."""
+        """A run as one safetensors file (see `transfer.py`): all masks, every `keep_every`-th state."""
         info = self.get(run_id)
         return export_run(
             info, [(row, self._blobs(info.run_id, row["round"])) for row in self.rows(info.run_id)], keep_every
