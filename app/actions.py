@@ -36,15 +36,15 @@ def may_control(run: RunInfo) -> bool:
     return run.owner in ("", session.owner())
 
 
-def is_mine_already(run: RunInfo | None) -> bool:
-    """Whether Run would only start once more what is under way: then it is the same press of the button."""
+def is_under_way(run: RunInfo | None) -> bool:
+    """Whether Run would only start once more what is under way: then it is a second press of the same button."""
     return run is not None and run.status in ACTIVE and run.experiment == session.experiment()
 
 
 @session.callback
 def start(step: bool = False) -> None:
     """A new run of the configuration, opened on the Run page; `step`: one round, then pause."""
-    if is_mine_already(opened()):
+    if is_under_way(opened()):
         return
     engine.check(session.experiment())
     store = engine.store()
@@ -105,7 +105,7 @@ def import_file(widget: str) -> None:
 
 def possible(run: RunInfo | None) -> dict[str, bool]:
     """Which buttons mean something now."""
-    new = not is_mine_already(run)
+    new = not is_under_way(run)
     if run is None or not may_control(run):
         return {"run": new, "step": new, "pause": False, "resume": False, "stop": False}
     return {

@@ -29,7 +29,7 @@ RESULTS = Path(__file__).parent / "results" / "kill_resume.json"
 RECIPES = ("fedsparsify-digits", "random-digits", "fedsparsify-local-digits")
 ROUNDS = 8
 SMALL = ("--rounds", str(ROUNDS), "--set", "data.num_clients=8", "--set", "federation.local_epochs=1")
-PATIENCE_S = 120
+PATIENCE_S = 600
 
 
 def fedlab(store: Path, *arguments: str) -> list[str]:

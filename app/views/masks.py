@@ -64,6 +64,9 @@ def _picture(run: RunInfo) -> None:
     except ValueError as error:  # damaged, or deleted in another window
         st.error(f"The masks of this run cannot be shown: {escape(str(error))}.", icon=":material/error:")
         return
+    if not masks:
+        st.info("Nothing of this model can be pruned.", icon=":material/grid_off:")
+        return
     with st.container(horizontal=True, vertical_alignment="bottom"):
         layer, view = _choose_layer(masks), _choose_view()
     if view == "magnitude" and stored != at:

@@ -87,9 +87,9 @@ def make_record(make_state: MakeState) -> MakeRecord:
 
 @pytest.fixture(scope="session")
 def wait_until() -> Callable[..., None]:
-    """Wait for something that another process does; fails after a minute instead of hanging."""
+    """Wait for something that another process does; fails after some minutes instead of hanging."""
 
-    def wait(condition: Callable[[], bool], what: str = "it happens", seconds: float = 60.0) -> None:
+    def wait(condition: Callable[[], bool], what: str = "it happens", seconds: float = 240.0) -> None:
         never, end = threading.Event(), time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < end, f"waited {seconds} s until {what}"

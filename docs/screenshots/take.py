@@ -1,0 +1,98 @@
+"""Take the screenshots of every page in both themes again, after the pages have changed.
+
+    python docs/screenshots/take.py
+
+Needs Chromium (from PATH, or named by the variable CHROMIUM). The store is a new one: the gallery, one run, one fork.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Browser, Page, sync_playwright
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from fedlab_core.runs.execute import execute, fork
+from fedlab_core.runs.recipes import recipe
+from fedlab_core.runs.store import RunStore
+from tests.app.server import Server
+
+FOLDER = Path(__file__).parent
+SIZE = {"width": 1440, "height": 1080}
+COLORS = 128
+"""Enough for flat pictures, and a third of the bytes."""
+
+FORK = "strategy.name=fedsparsify-global&strategy.final_sparsity=0.98"
+
+
+def prepare(store: RunStore) -> tuple[str, str]:
+    """A run and a fork of it."""
+    run_id = store.create(recipe("fedsparsify-digits"))
+    execute(store, run_id)
+    child = fork(store, run_id, 20, {"strategy.final_sparsity": 0.98}, name="98 % from round 20")
+    execute(store, child)
+    return run_id, child
+
+
+def take(page: Page, address: str, target: Path) -> None:
+    """Open an address, wait until it is drawn, save it with few colours."""
+    page.goto(address)
+    page.get_by_test_id("stMain").get_by_role("link", name="Masks", exact=True).wait_for()
+    if "/runs" in address:
+        page.locator("canvas").first.wait_for()
+        page.wait_for_timeout(2000)
+        table = page.locator("canvas").first.bounding_box()
+        assert table is not None
+        page.mouse.click(table["x"] + 15, table["y"] + 90)  # the table is drawn on a canvas: its second row
+        page.get_by_role("button", name="Export").wait_for()
+    else:
+        page.locator(".js-plotly-plot .main-svg").first.wait_for()
+    page.get_by_test_id("stStatusWidget").wait_for(state="detached")
+    page.wait_for_timeout(3000)  # charts settle into their final size
+    picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+    picture.quantize(COLORS, dither=Image.Dither.NONE).save(target, optimize=True)
+    print(f"{target.name}: {target.stat().st_size / 1000:.0f} kB")
+
+
+def take_all(browser: Browser, url: str, run_id: str, child: str) -> None:
+    """Every page in both themes."""
+    pages = {
+        "home": "",
+        "data": "data?strategy.name=fedsparsify-global&data.alpha=0.2&client=7",
+        "run": f"run?run={run_id}",
+        "fork": f"run?{FORK}&run={child}",
+        "masks": f"masks?run={run_id}&round=12&view=change",
+        "runs": "runs",
+    }
+    for theme in ("light", "dark"):
+        context = browser.new_context(color_scheme=theme, viewport=SIZE)
+        context.set_default_timeout(120_000)
+        for name, address in pages.items():
+            take(context.new_page(), f"{url}/{address}", FOLDER / f"{name}-{theme}.png")
+        context.close()
+
+
+def main() -> None:
+    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    if chromium is None:
+        raise SystemExit("no chromium: install it, or name it in the variable CHROMIUM")
+    with tempfile.TemporaryDirectory() as folder, Server(Path(folder)) as server, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page()
+        page.goto(server.url)  # a first visit, which brings the gallery
+        page.locator(".js-plotly-plot .main-svg").first.wait_for(timeout=120_000)
+        with RunStore(server.store_path) as store:
+            run_id, child = prepare(store)
+        take_all(browser, server.url, run_id, child)
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
