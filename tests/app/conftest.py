@@ -51,6 +51,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunStore]
     with RunStore() as opened:
         opened.once("gallery")
         yield opened
+    monkeypatch.setenv("FEDLAB_STORE", str(tmp_path / "runs.sqlite"))  # a test may have pointed it elsewhere
     engine.store().close()
     engine.store.clear()
 

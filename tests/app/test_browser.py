@@ -20,6 +20,7 @@ CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.timeout(900),
     pytest.mark.skipif(CHROMIUM is None, reason="no chromium: install it, or name it in the variable CHROMIUM"),
 ]
 
@@ -30,7 +31,7 @@ LONG = f"strategy.name=fedsparsify-global&federation.rounds={ROUNDS}"
 CURVE = "(document.querySelector('.js-plotly-plot')?.data?.[0]?.x?.length ?? 0)"
 """How many rounds, with round 0, the curve of the global model's accuracy has."""
 
-PATIENCE_MS = 60_000
+PATIENCE_MS = 150_000
 """How long to wait for something to appear: machines that test are busy."""
 
 OpenPage = Callable[..., "playwright.Page"]
