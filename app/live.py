@@ -47,6 +47,12 @@ def history(run: RunInfo) -> Rows:
     return [row for row in parent if row["round"] < run.parent_round] + own
 
 
+def guess() -> float | None:
+    """Where the reader thinks that accuracy will end, in [0, 1]."""
+    percent = session.looked_at("guess") or ""
+    return int(percent) / 100 if percent.isdecimal() and int(percent) <= 100 else None
+
+
 def _draw(run_id: str, drawn_status: str) -> None:
     """The part of the page that is drawn again while a run is under way."""
     try:
@@ -98,7 +104,7 @@ def _numbers(run: RunInfo, past: Rows) -> None:
 def _curves(run: RunInfo, past: Rows) -> None:
     """Accuracy and loss against what the reader chose; sparsity and bytes against rounds."""
     x, dark, beside = _axis(), session.dark(), _beside(run)
-    drawn = (run.run_id, len(past), x, dark, {name: len(rows) for name, rows in beside.items()})
+    drawn = (run.run_id, len(past), x, dark, guess(), {name: len(rows) for name, rows in beside.items()})
     if st.session_state.get("drawn") != drawn:  # most looks at a slow run find nothing new
         st.session_state["figures"] = _figures(past, x, beside, dark, run.experiment.federation.rounds)
         st.session_state["drawn"] = drawn
@@ -108,8 +114,10 @@ def _curves(run: RunInfo, past: Rows) -> None:
 
 
 def _figures(past: Rows, x: Any, beside: dict[str, Rows], dark: bool, rounds: int) -> dict[str, go.Figure]:
+    end = guess()
+    predicted = [(past[0]["round"], past[0]["test_accuracy"]), (rounds, end)] if past and end is not None else None
     figures = {
-        "accuracy": accuracy_curve(past, x=x, compare=beside, dark=dark),
+        "accuracy": accuracy_curve(past, x=x, compare=beside, predicted=predicted, dark=dark),
         "sparsity": sparsity_curve(past, dark=dark),
         "bytes": bytes_ledger(past, dark=dark),
         "loss": loss_curve(past, x=x, dark=dark),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import actions, engine, session
+from app import actions, engine, live, session
 from app.charts import chart
 from app.words import STATUS, age, describe, escape, title
 from fedlab_core.plots.rounds import round_picture
@@ -29,7 +29,7 @@ TOUR = (
     ("run", "Open the first run, raise the sparsity target, and *fork* from round 20."),
     ("runs", "Keep what you found: export it, or copy the address, which holds every setting."),
 )
-LAST_RUNS = 5
+LAST_RUNS = 4
 
 
 def page() -> None:
@@ -40,7 +40,7 @@ def page() -> None:
         " do. Choose a preset, press **Run**, then turn one setting at a time."
     )
     runs = engine.store().list()
-    picture, aside = st.columns([3, 2], gap="large")
+    picture, tour = st.columns([3, 2], gap="large")
     newest = next((run for run in runs if run.last_row and run.last_row["round"]), None)
     figure = round_picture(
         newest.last_row if newest else None,
@@ -48,13 +48,17 @@ def page() -> None:
         dark=session.dark(),
     )
     chart(figure, "home:round", picture, tools=False)
-    with aside:
+    with tour:
         st.subheader("Two-minute tour", anchor=False)
         _tour()
-        st.subheader("Last runs", anchor=False)
-        _last_runs(runs[:LAST_RUNS])
     st.subheader("Start from a preset", anchor=False)
     _cards()
+    st.subheader("Last runs", anchor=False)
+    if not runs:
+        st.caption("No run yet: choose a preset above.")
+    for place, run in zip(st.columns(LAST_RUNS), runs[:LAST_RUNS], strict=False):
+        with place.container(border=True, height="stretch"):
+            _last_run(run)
 
 
 def _tour() -> None:
@@ -82,25 +86,19 @@ def _use(name: str) -> None:
     session.look_at(run=None)
 
 
-def _last_runs(runs: list[RunInfo]) -> None:
-    """The newest runs, each a click away."""
-    if not runs:
-        st.caption("No run yet: choose a preset above.")
-    for run in runs:
-        words, icon, _ = STATUS[run.status]
-        reached = (
-            f"{format_percent(run.last_row['test_accuracy'])} after round {run.rounds_done}" if run.last_row else ""
-        )
-        with st.container(horizontal=True, vertical_alignment="center"):
-            if st.button(
-                escape(title(run)),
-                key=f"open:{run.run_id}",
-                type="tertiary",
-                on_click=actions.open_run,
-                args=(run.run_id,),
-            ):
-                st.switch_page("views/run.py", query_params=session.address())
-            st.caption(f"{icon} {words} · {reached} · {age(run.created)}", width="content")
+def _last_run(run: RunInfo) -> None:
+    """A run as a card: where it is, and its accuracy over the rounds as a small curve."""
+    words, icon, _ = STATUS[run.status]
+    try:
+        curve = [row["test_accuracy"] for row in live.rows(run.run_id)]
+    except ValueError:  # damaged; the Run page says more
+        curve = []
+    reached = format_percent(curve[-1]) if curve else "–"
+    st.metric(escape(title(run)), reached, chart_data=curve or None, help="Test accuracy, and its way over the rounds.")
+    st.caption(f"{icon} {words}, round {run.rounds_done} · {age(run.created)}")
+    opened = st.button("Open", key=f"open:{run.run_id}", on_click=actions.open_run, args=(run.run_id,))
+    if opened:
+        st.switch_page("views/run.py", query_params=session.address())
 
 
 page()

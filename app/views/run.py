@@ -83,6 +83,29 @@ def _buttons(run: RunInfo | None) -> None:
                 args=(run_id, action),
                 disabled=not can[action],
             )
+        _predict()
+
+
+def _predict() -> None:
+    """Predict first: where accuracy will end is drawn beside what it does. Part of the address."""
+    with st.popover("Predict", icon=":material/lightbulb:", help="Say first where accuracy will end, then run."):
+        guess = live.guess()
+        st.session_state["run:guess"] = 50 if guess is None else round(100 * guess)
+        st.slider(
+            "Test accuracy after the last round",
+            0,
+            100,
+            format="%d %%",
+            key="run:guess",
+            on_change=session.turn,
+            args=("guess", "run:guess"),
+        )
+        st.button("Forget it", key="run:forget", on_click=_forget, disabled=guess is None)
+
+
+@session.callback
+def _forget() -> None:
+    session.look_at(guess=None)
 
 
 def _headline(run: RunInfo, is_example: bool) -> None:

@@ -94,6 +94,17 @@ def test_masks_of_every_round_layer_and_view(dashboard: AppTest, store: RunStore
     assert page.session_state["view"]["round"] == "1"
 
 
+def test_a_prediction_is_drawn_beside_the_run(dashboard: AppTest, store: RunStore, finished_run: bytes) -> None:
+    page = visit(dashboard, "run", run=store.import_run(finished_run))
+    page.slider(key="run:guess").set_value(73).run()
+    assert not page.exception
+    assert page.query_params["guess"] == "73"
+    assert "your prediction" in page.get("plotly_chart")[0].proto.spec
+    page.button(key="run:forget").click().run()
+    assert "guess" not in page.query_params
+    assert "your prediction" not in page.get("plotly_chart")[0].proto.spec
+
+
 def test_data_that_cannot_be_split_is_explained(dashboard: AppTest) -> None:
     page = visit(dashboard, "data", **{"data.num_clients": "1000000"})
     assert "This split cannot be" in said(page)
