@@ -20,7 +20,7 @@ from fedlab_core.federation.messages import pack_assignment, pack_update, unpack
 from fedlab_core.federation.trainer import TRAINERS, OnStep, no_step_hook
 from fedlab_core.models import build_model, init_params, noise_shapes
 from fedlab_core.pruning.masks import apply_masks, layer_density, sparsity
-from fedlab_core.types import Assignment, RoundContext, RoundRecord, ServerState, Update
+from fedlab_core.types import Assignment, Params, RoundContext, RoundRecord, ServerState, Update
 
 BACKWARD_FACTOR = 3
 """Training / forward FLOPs: the backward pass counts as two forwards (gradients of weights and of inputs)."""
@@ -84,6 +84,7 @@ def run_round(
     updates, upload_bytes = _upload(federation, server, trained, ctx)
 
     merged = strategy.aggregate(updates, server)
+    _refuse_divergence(merged, ctx)
     before = replace(server, params=merged, buffers=mean_buffers(updates))
     masks, state = strategy.update_masks(before, updates, ctx)
     after = ServerState(apply_masks(merged, masks), before.buffers, masks, state)
@@ -104,6 +105,16 @@ def run_round(
         effective_flops=_training_flops(federation, trained, dense=False),
         round_s=time.perf_counter() - start,
     )
+
+
+def _refuse_divergence(merged: Params, ctx: RoundContext) -> None:
+    """Stop a run whose weights are no numbers any more: magnitudes of NaN cannot be ordered, so all would be pruned."""
+    broken = [name for name, weight in merged.items() if not weight.isfinite().all()]
+    if broken:
+        raise ValueError(
+            f"training diverged in round {ctx.round}: {broken[0]} holds values that are not finite; "
+            "lower federation.learning_rate or federation.momentum"
+        )
 
 
 def initial_record(federation: Federation) -> RoundRecord:

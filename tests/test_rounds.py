@@ -86,3 +86,13 @@ def test_feature_skew_tests_clients_on_their_own_kind_of_image() -> None:
     plain = Federation.of(BASE.replace({"data.partition": "iid"}))
     sizes = torch.tensor([float(len(index)) for index in plain.data.test_indices])
     assert sizes.sum() == len(plain.data.dataset.y_test_N)
+
+
+def test_divergence_is_said_and_never_taken_for_pruning() -> None:
+    wild = {"federation.learning_rate": 10, "federation.momentum": 0.99, "strategy.name": "fedsparsify-global"}
+    federation = Federation.of(BASE.replace(wild))
+    record = initial_record(federation)
+    with pytest.raises(ValueError, match=r"training diverged in round \d: .* lower federation.learning_rate"):  # noqa: PT012
+        for round in range(1, 6):
+            record = run_round(federation, record.state, federation.context(round))
+    assert record.sparsity < 1

@@ -24,7 +24,7 @@ def full_masks(params: Params, names: tuple[str, ...]) -> Masks:
 
 def apply_masks(params: Params, masks: Masks) -> Params:
     """w * m. Names without a mask pass unchanged."""
-    return {name: weight * masks[name] if name in masks else weight for name, weight in params.items()}
+    return {name: weight.masked_fill(~masks[name], 0) if name in masks else weight for name, weight in params.items()}
 
 
 def intersect(masks: Masks, others: Masks) -> Masks:

@@ -110,3 +110,10 @@ def test_density_overlap_and_intersection() -> None:
     assert overlap(empty, empty) == 1
     assert sparsity({}) == 0
     assert purge({}, {}, 0.5) == {}
+
+
+def test_pruned_is_positive_zero_whatever_it_was() -> None:
+    """-1 x 0 is -0 and NaN x 0 is NaN; a pruned weight is plain 0."""
+    pruned = apply_masks({"a": torch.tensor([-1.0, float("nan"), 2.0])}, {"a": torch.tensor([False, False, True])})
+    assert pruned["a"].tolist() == [0.0, 0.0, 2.0]
+    assert not pruned["a"].signbit().any()
