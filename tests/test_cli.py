@@ -91,9 +91,16 @@ def test_equal_experiments_have_equal_hashes(run):
     assert first["run_id"] != second["run_id"]
 
 
-def test_numbers_that_are_not_finite_are_null(run):
-    rounds = run("--set", "federation.learning_rate=10", "--set", "federation.momentum=0.99")[:-1]
-    assert rounds[-1]["test_loss"] is None
+def test_diverging_training_is_one_sentence_and_a_failed_run(fedlab):
+    wild = ("--set", "federation.learning_rate=10", "--set", "federation.momentum=0.99")
+    result = fedlab("run", "fedsparsify-digits", "--rounds", "3", "--json", *TINY, *wild)
+    assert result.exit_code != 0
+    assert "training diverged in round" in result.stderr
+    assert "Traceback" not in result.stderr
+    for line in result.stdout.splitlines():
+        json.loads(line, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    (info,) = json.loads(fedlab("runs", "--json").stdout)
+    assert info["status"] == "failed"
 
 
 def test_runs_and_show(fedlab, run):
