@@ -77,7 +77,9 @@ def run_round(
     """Assign, train, upload, merge, prune, measure. `server` is left as it is; the next state is in the record."""
     start = time.perf_counter()
     strategy = federation.experiment.strategy
-    clients = sample_clients(federation.data.num_clients, federation.experiment.federation.participation, ctx)
+    holders = federation.data.sizes.nonzero().flatten().tolist()  # who has no data has nothing to train on
+    drawn = sample_clients(len(holders), federation.experiment.federation.participation, ctx)
+    clients = [holders[place] for place in drawn]
 
     assignments, download_bytes = _broadcast(federation, server, clients, ctx)
     trained = _train(federation, assignments, ctx, on_step)

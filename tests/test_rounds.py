@@ -96,3 +96,13 @@ def test_divergence_is_said_and_never_taken_for_pruning() -> None:
         for round in range(1, 6):
             record = run_round(federation, record.state, federation.context(round))
     assert record.sparsity < 1
+
+
+def test_clients_without_data_are_never_asked() -> None:
+    federation = Federation.of(
+        BASE.replace({"data.num_clients": 60, "data.alpha": 0.01, "data.min_size": 0, "federation.participation": 0.1})
+    )
+    assert (federation.data.sizes == 0).any()
+    for round in range(1, 4):
+        record = run_round(federation, initial_record(federation).state, federation.context(round))
+        assert all(federation.data.sizes[client] > 0 for client in record.clients)

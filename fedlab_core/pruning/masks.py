@@ -82,8 +82,14 @@ def purge_random(order: dict[str, Tensor], masks: Masks, target: float) -> Masks
         masks: what is kept so far; what is pruned stays pruned.
         target: fraction of the prunable weights to be without, in [0, 1).
     """
-    rank = int(target * sum(places.numel() for places in order.values()))
-    return {name: mask & (order[name] >= rank) for name, mask in masks.items()}
+    kept = torch.cat([order[name][mask] for name, mask in masks.items()])
+    total = sum(mask.numel() for mask in masks.values())
+    # What is pruned already counts, whoever pruned it: a fork to this method goes on from its parent's masks.
+    missing = int(target * total) - (total - len(kept))
+    if missing <= 0:
+        return masks
+    last = kept.kthvalue(missing).values
+    return {name: mask & (order[name] > last) for name, mask in masks.items()}
 
 
 def random_order(masks: Masks, generator: torch.Generator) -> dict[str, Tensor]:

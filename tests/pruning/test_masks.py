@@ -117,3 +117,13 @@ def test_pruned_is_positive_zero_whatever_it_was() -> None:
     pruned = apply_masks({"a": torch.tensor([-1.0, float("nan"), 2.0])}, {"a": torch.tensor([False, False, True])})
     assert pruned["a"].tolist() == [0.0, 0.0, 2.0]
     assert not pruned["a"].signbit().any()
+
+
+def test_random_purge_goes_on_from_masks_that_something_else_made() -> None:
+    full = full_masks(some_params(), ("conv.weight", "fc.weight"))
+    order = random_order(full, seeded_generator("order"))
+    by_magnitude = purge(some_params(), full, 0.5)
+    total = sum(mask.numel() for mask in full.values())
+    after = purge_random(order, by_magnitude, 0.6)
+    assert sparsity(after) == pytest.approx(int(0.6 * total) / total)
+    assert purge_random(order, by_magnitude, 0.3) is by_magnitude
