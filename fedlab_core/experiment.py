@@ -217,7 +217,7 @@ _LIMITS = {"ge": "<=", "gt": "<", "le": "<=", "lt": "<"}
 
 def _strategy_fields(name: str) -> list[str]:
     try:
-        return list(strategy_class(name).model_fields)
+        return list(strategy_class(str(name)).model_fields)
     except ValueError as error:
         raise SettingError(str(error)) from None
 
@@ -236,6 +236,8 @@ def _sentence(error: ValidationError) -> str:
         text = first["msg"].removeprefix("Value error, ")
         return text if text.startswith(path) else f"{path} is {value!r}; {text}"
     section, _, name = path.partition(".")
+    if not name:
+        return f"{section or 'an experiment'} is {value!r}; allowed are settings by name"
     if section == "strategy":
         fields = {field: info for cls in _strategy_classes() for field, info in cls.model_fields.items()}
     else:

@@ -103,3 +103,11 @@ def test_every_field_is_described() -> None:
             assert info.description, key
             if key.startswith("strategy."):
                 assert isinstance(info.json_schema_extra, dict), key
+
+
+@pytest.mark.parametrize("nested", [[], None, {"data": 3}, {"strategy": {"name": ["fedavg"]}}])
+def test_what_is_no_experiment_is_refused(nested: object) -> None:
+    with pytest.raises(SettingError):
+        Experiment.parse(nested)  # type: ignore[arg-type]
+    with pytest.raises(SettingError):
+        Experiment().replace({"strategy.name": ["fedavg"]})
