@@ -109,3 +109,8 @@ def test_split_keeps_the_mixture_and_leaves_every_label_on_both_sides() -> None:
     other = stratified_split(y_N, 0.2, seeded_generator("another split"))
     assert torch.equal(test_N, again[1])
     assert not torch.equal(test_N, other[1])
+
+
+def test_split_never_takes_all_examples_of_a_label() -> None:
+    train_N, test_N = stratified_split(torch.tensor([0, 0, 1, 1, 1]), 0.9, seeded_generator("split"))
+    assert (len(train_N), len(test_N)) == (2, 3)

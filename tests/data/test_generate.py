@@ -14,7 +14,8 @@ def test_the_seed_decides() -> None:
     assert torch.equal(first.train_NHWC, again.train_NHWC)
     assert torch.equal(first.test_NHWC, again.test_NHWC)
     assert not torch.equal(first.train_NHWC, other.train_NHWC)
-    assert not torch.equal(first.train_NHWC[:50], first.test_NHWC)
+    alike = make_shapes(1, num_train=50, num_test=50)
+    assert not torch.equal(alike.train_NHWC, alike.test_NHWC)
 
 
 def test_sizes_and_balance() -> None:
