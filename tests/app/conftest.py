@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ from streamlit.testing.v1 import AppTest
 from app import engine
 from fedlab_core.experiment import Experiment
 from fedlab_core.runs.execute import execute
-from fedlab_core.runs.store import RunError, RunStore
+from fedlab_core.runs.store import RunStore
 from fedlab_core.runs.worker import WorkerPool
 
 MAIN = Path(__file__).parents[2] / "app" / "main.py"
@@ -53,8 +52,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunStore]
         opened.once("gallery")
         yield opened
     monkeypatch.setenv("FEDLAB_STORE", str(tmp_path / "runs.sqlite"))  # a test may have pointed it elsewhere
-    with suppress(RunError):  # where the test made it unusable
-        engine.store().close()
+    engine.store().close()
     engine.store.clear()
 
 

@@ -207,6 +207,14 @@ def test_links_back_and_forward_keep_everything(server: Server, open_page: OpenP
     playwright.expect(slider).to_have_value("8", timeout=PATIENCE_MS)
 
 
+def test_what_is_looked_at_survives_a_reload(server: Server, open_page: OpenPage) -> None:
+    page = open_page(f"{server.url}/masks")
+    page.get_by_test_id("stMain").get_by_role("radio", name="magnitude").click()
+    page.wait_for_url(re.compile("view=magnitude"), timeout=PATIENCE_MS)
+    page.reload()
+    playwright.expect(page.get_by_test_id("stMain").get_by_text("Kept weights of")).to_be_visible(timeout=PATIENCE_MS)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_page_draws_in_both_themes(
     server: Server, browser: playwright.Browser, open_page: OpenPage, scheme: str

@@ -106,6 +106,21 @@ def test_a_slider_changes_configuration_and_address(dashboard: AppTest) -> None:
     assert page.query_params["strategy.name"] == "fedavg"
 
 
+def test_a_click_that_comes_with_an_older_address_undoes_nothing(dashboard: AppTest) -> None:
+    page = open_run(dashboard)
+    before = dict(page.query_params)
+    page.select_slider(key="setting:data.alpha").set_value(0.1).run()
+    page.query_params.clear()
+    page.query_params.update(before)  # the browser has not heard of the new address yet
+    page.slider(key="setting:data.num_clients").set_value(9).run()
+    assert (page.session_state["experiment"].data.alpha, page.session_state["experiment"].data.num_clients) == (0.1, 9)
+    page.query_params.clear()
+    page.query_params.update(before)  # Back: an older address without a click
+    page.run()
+    assert page.session_state["experiment"] == START
+    assert page.select_slider(key="setting:data.alpha").value == START.data.alpha
+
+
 def test_words_of_a_setting_come_from_its_field() -> None:
     fields = dict(setting_fields(Experiment().replace({"strategy.name": "fedprox"})))
     assert label("strategy.mu", fields["strategy.mu"]) == "Mu μ"
