@@ -1,0 +1,1 @@
+"""Data sets by name, their partition over clients, and how unlike the clients are."""
