@@ -67,6 +67,8 @@ def strategy_controls() -> None:
     method = strategy_class(name)
     st.caption(escape(" ".join(filter(None, [(method.__doc__ or "").split("\n")[0], method.source]))))
     draw(name for name, _ in setting_fields(session.experiment()) if name.startswith("strategy."))
+    for remark in session.experiment().strategy.remarks(session.experiment().federation.rounds):
+        st.caption(f":material/info: {escape(remark)}")
 
 
 def draw(names: Iterable[str]) -> None:

@@ -23,7 +23,7 @@ from fedlab_core.pruning.masks import apply_masks, full_masks, prunable_names, p
 from fedlab_core.pruning.schedules import polynomial
 from fedlab_core.types import Masks, Params, seeded_generator
 
-EPOCHS, WARM_UP_EPOCHS, PRUNING_EPOCHS = 24, 4, 16
+EPOCHS, PRUNING_EPOCHS = 24, 16
 BATCH_SIZE, LEARNING_RATE, MOMENTUM = 32, 0.02, 0.9
 FINAL_SPARSITY = 0.95
 
@@ -100,8 +100,6 @@ def train_cnn(dataset: Dataset, seed: int, prune: Callable[[Params, Masks, float
     masks = full_masks(params, prunable_names(params))
     optimizer = torch.optim.SGD(model.parameters(), lr=LEARNING_RATE, momentum=MOMENTUM)
     for epoch in range(1, EPOCHS + 1):
-        # A full first step can switch off all units of the dense layer for good: start slowly.
-        optimizer.param_groups[0]["lr"] = LEARNING_RATE * min(1, epoch / WARM_UP_EPOCHS)
         train_epoch(model, optimizer, dataset, masks, generator)
         if epoch <= PRUNING_EPOCHS:
             target = polynomial(epoch, PRUNING_EPOCHS, final=FINAL_SPARSITY)

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from fedlab_core.experiment import Experiment
     from fedlab_core.runs.store import RunStore
     from fedlab_core.types import RoundRecord
 
@@ -96,8 +97,9 @@ def run(
     if download:
         load_dataset(experiment.data.dataset, path=experiment.data.path, download=True)
     Federation.of(experiment)  # data that is not there and splits that cannot be are refused before anything is stored
+    _remark(experiment)
     with _opened(store) as runs:
-        _execute(runs, runs.create(experiment, name=name or recipe, status="stopped"), as_json)
+        _execute(runs, runs.create(experiment, name=name or recipe, status="interrupted"), as_json)
 
 
 @command
@@ -138,7 +140,7 @@ def resume(run_id: RunArgument, as_json: JsonOption = False, store: StoreOption 
 @command
 def fork(
     run_id: RunArgument,
-    round: Annotated[int, typer.Option("--round", metavar="R", help="Continue after this round.")],
+    round: Annotated[str, typer.Option("--round", metavar="R", help="Continue after this round.")],
     settings: SetOption = [],  # noqa: B006 - typer copies it
     rounds: RoundsOption = "",
     name: NameOption = "",
@@ -150,7 +152,8 @@ def fork(
 
     with _opened(store) as opened:
         changes = _changes(settings, rounds)
-        child = make_fork(opened, run_id, round, changes, name=name, status="stopped")
+        child = make_fork(opened, run_id, _whole_number("--round", round), changes, name=name, status="interrupted")
+        _remark(opened.get(child).experiment)
         _execute(opened, child, as_json)
 
 
@@ -190,6 +193,11 @@ def _opened(path: Path | None) -> RunStore:
     return RunStore(path)
 
 
+def _remark(experiment: Experiment) -> None:
+    for sentence in experiment.strategy.remarks(experiment.federation.rounds):
+        typer.echo(sentence, err=True)
+
+
 def _refuse(message: str) -> None:
     typer.echo(" ".join(message.split()), err=True)
     raise typer.Exit(2)
@@ -200,10 +208,17 @@ def _changes(settings: list[str], rounds: str) -> dict[str, str]:
     changes = {}
     for pair in settings:
         key, equals, value = pair.partition("=")
-        if not equals:
+        if not equals or not key.strip():
             raise ValueError(f"--set is {pair!r}; allowed is KEY=VALUE, for example data.alpha=0.1")
         changes[key.strip()] = value.strip()
     return changes | ({"federation.rounds": rounds} if rounds else {})
+
+
+def _whole_number(option: str, text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"{option} is {text!r}; allowed is a whole number") from None
 
 
 def _execute(store: RunStore, run_id: str, as_json: bool) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from functools import cached_property
@@ -178,6 +179,8 @@ class Experiment(_Section):
         for key, value in settings.items():
             section, _, field = key.partition(".")
             nested[section][field] = value
+        if settings.get("data.path"):  # relative to now: the run may be resumed from another working folder
+            nested["data"]["path"] = os.path.abspath(os.path.expanduser(str(settings["data.path"])))
         return Experiment.parse(nested)
 
     @staticmethod

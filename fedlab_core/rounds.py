@@ -120,15 +120,19 @@ def _refuse_divergence(merged: Params, ctx: RoundContext) -> None:
 
 
 def initial_record(federation: Federation) -> RoundRecord:
-    """Round 0: the untrained model, measured; nothing has been sent."""
+    """Round 0: the untrained model, measured."""
+    return start_record(federation, federation.initial_state(), 0)
+
+
+def start_record(federation: Federation, server: ServerState, round: int) -> RoundRecord:
+    """The state from which a run goes on after `round`, measured; the run itself has sent and trained nothing yet."""
     start = time.perf_counter()
-    server = federation.initial_state()
     tested = _evaluate(federation, server)
     return _record(
         federation,
         server,
         tested,
-        federation.context(0),
+        federation.context(round),
         clients=(),
         accuracy_before_purge=tested.accuracy,
         train_loss=None,

@@ -23,6 +23,10 @@ def simulate(
         start: (r, the state after round r): continue with round r + 1. Going on from a saved state or never having
             stopped makes no difference, because every random draw depends on seed, round, purpose and client only.
         on_step: called between client steps; it may block (pause) or raise (stop).
+
+    Raises:
+        SettingError: `start` is no state of this experiment.
+        DataError, PartitionError, ValueError: as `Federation.of`; or training diverged.
     """
     federation = Federation.of(experiment)
     if start is None:
@@ -30,21 +34,22 @@ def simulate(
         yield record
         start = (0, record.state)
     done, server = start
+    _refuse_foreign(federation, server)
     for round in range(done + 1, experiment.federation.rounds + 1):
         record = run_round(federation, server, federation.context(round), on_step)
         server = record.state
         yield record
 
 
-def fork_state(parent: Experiment, child: Experiment, server: ServerState) -> ServerState:
-    """The state from which `child` continues a run of `parent`: same weights and masks.
+def fork_state(parent: Experiment, federation: Federation, server: ServerState) -> ServerState:
+    """The state from which the experiment of `federation` continues a run of `parent`: same weights and masks.
 
     The strategy's memory goes along where the strategy is the same; a new one starts with its own.
 
     Raises:
         SettingError: the child's model is another one.
     """
-    federation = Federation.of(child)
+    child = federation.experiment
     fresh = federation.initial_state()
     if {n: w.shape for n, w in fresh.params.items()} != {n: w.shape for n, w in server.params.items()}:
         raise SettingError(
@@ -54,3 +59,10 @@ def fork_state(parent: Experiment, child: Experiment, server: ServerState) -> Se
     same = type(child.strategy) is type(parent.strategy) and server.state.keys() == fresh.state.keys()
     masks = {name: mask & server.masks.get(name, mask) for name, mask in fresh.masks.items()}
     return ServerState(server.params, server.buffers, masks, server.state if same else fresh.state)
+
+
+def _refuse_foreign(federation: Federation, server: ServerState) -> None:
+    fresh, found = federation.initial_state().tensors(), server.tensors()
+    for name in sorted(fresh.keys() | found.keys()):
+        if name not in fresh or name not in found or fresh[name].shape != found[name].shape:
+            raise SettingError(f"the state is not one of this experiment: {name} does not fit")

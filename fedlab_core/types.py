@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 Params = dict[str, Tensor]
@@ -22,6 +23,10 @@ Buffers = dict[str, Tensor]
 
 Masks = dict[str, Tensor]
 """Boolean tensors, True = kept. Only prunable names are present. Never inferred from zeros."""
+
+Count = Annotated[int, Field(ge=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+"""Types that say their range: rows that come from a file are checked against them."""
 
 
 class Batch(NamedTuple):
@@ -148,23 +153,23 @@ class RoundRecord:
         round_s: wall time of the round on this machine, evaluation included.
     """
 
-    round: int
-    clients: tuple[int, ...]
-    test_accuracy: float
+    round: Count
+    clients: tuple[Count, ...]
+    test_accuracy: Fraction
     test_loss: float
-    accuracy_before_purge: float
-    worst_client_accuracy: float
-    mean_client_accuracy: float
-    best_client_accuracy: float
+    accuracy_before_purge: Fraction
+    worst_client_accuracy: Fraction
+    mean_client_accuracy: Fraction
+    best_client_accuracy: Fraction
     train_loss: float | None
-    sparsity: float
-    target_sparsity: float | None
-    layer_density: dict[str, float]
-    upload_bytes: int
-    download_bytes: int
-    dense_flops: int
-    effective_flops: int
-    round_s: float
+    sparsity: Fraction
+    target_sparsity: Fraction | None
+    layer_density: dict[str, Fraction]
+    upload_bytes: Count
+    download_bytes: Count
+    dense_flops: Count
+    effective_flops: Count
+    round_s: Annotated[float, Field(ge=0)]
     state: ServerState = field(repr=False, compare=False)
 
     def to_json(self) -> dict[str, Any]:

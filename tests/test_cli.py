@@ -130,6 +130,24 @@ def test_fork_continues(fedlab, run):
     assert f"forked from {parent['run_id']} after round 1" in fedlab("show", child["run_id"]).stdout
     assert refused(fedlab("fork", parent["run_id"], "--round", "3"), "federation.rounds is 3", "more than 3")
     assert refused(fedlab("fork", parent["run_id"], "--round", "9"), "no round 9", "0 to 3")
+    assert refused(fedlab("fork", parent["run_id"], "--round", "x"), "--round is 'x'; allowed is a whole number")
+
+
+def test_a_fork_counts_its_own_rounds_only(fedlab, run):
+    parent = run()
+    result = fedlab("fork", parent[-1]["run_id"], "--round", "1", "--json")
+    *rounds, child = [json.loads(line) for line in result.stdout.splitlines()]
+    for total in ("upload_bytes", "download_bytes"):
+        assert child[f"total_{total}"] == sum(row[total] for row in rounds) > 0
+        assert child[f"total_{total}"] == sum(row[total] for row in parent[1:-1])
+    assert child["state_sha256"] == parent[-1]["state_sha256"]
+
+
+def test_a_schedule_that_misses_its_goal_is_said(fedlab):
+    result = fedlab("run", "fedsparsify-digits", "--rounds", "3", "--set", "strategy.frequency=2", *TINY)
+    assert result.exit_code == 0
+    assert "Over 3 rounds this schedule ends at a sparsity of 0.787, not of 0.9" in result.stderr
+    assert "schedule ends" not in fedlab("run", "fedsparsify-digits", "--rounds", "2", *TINY).stderr
 
 
 def test_export_import_delete(fedlab, run, tmp_path):
@@ -186,6 +204,8 @@ def test_other_bad_wishes_are_refused_in_one_sentence(fedlab, run, tmp_path):
         )
     for command in ("show", "resume", "delete"):
         assert refused(fedlab(command, "nobody"), "'nobody'")
+    assert refused(fedlab("run", "fedavg-digits", "--set", "=3"), "--set is '=3'; allowed is KEY=VALUE")
+    assert refused(fedlab("run", "fedavg-digits", "--set", "data.dataset=images"), "data.path is ''", "zip")
     assert refused(fedlab("export", "nobody", str(tmp_path / "file")), "'nobody'")
     assert refused(fedlab("resume", run(rounds=1)[-1]["run_id"]), "is finished; fork it")
     noise = tmp_path / "noise"

@@ -1,6 +1,7 @@
 """The configuration: one object, its hash, its flat form, and errors that help."""
 
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -111,3 +112,13 @@ def test_what_is_no_experiment_is_refused(nested: object) -> None:
         Experiment.parse(nested)  # type: ignore[arg-type]
     with pytest.raises(SettingError):
         Experiment().replace({"strategy.name": ["fedavg"]})
+
+
+def test_a_relative_path_is_taken_from_the_folder_of_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    experiment = Experiment().replace({"data.dataset": "images", "data.path": "pictures"})
+    assert experiment.data.path == str(tmp_path / "pictures")
+    monkeypatch.chdir("/")
+    assert Experiment.parse(experiment.model_dump()) == experiment == experiment.replace({})
+    assert Experiment().replace({"data.path": ""}).data.path == ""
+    assert Experiment().replace({"data.path": "~/pictures"}).data.path == str(Path.home() / "pictures")

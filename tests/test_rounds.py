@@ -7,8 +7,10 @@ import torch
 
 from fedlab_core.experiment import Experiment
 from fedlab_core.federation.messages import pack_assignment, pack_update
-from fedlab_core.rounds import Federation, initial_record, run_round, sample_clients
+from fedlab_core.rounds import Federation, initial_record, run_round, sample_clients, start_record
+from fedlab_core.strategies import Strategy
 from fedlab_core.strategies.fedavg import FedAvg
+from fedlab_core.strategies.fedsparsify_local import FedSparsifyLocal
 from fedlab_core.types import Assignment, RoundContext, ServerState, Update
 
 BASE = Experiment().replace(
@@ -30,8 +32,8 @@ def test_sampling_changes_with_round_and_reaches_everyone() -> None:
     assert rounds == [tuple(sample_clients(10, 0.3, RoundContext(t, 40, 0))) for t in range(1, 41)]
 
 
-class Recording(FedAvg):
-    """FedAvg that remembers what went through its hands; not registered, because it has no name of its own."""
+class Noting(Strategy):
+    """Remembers what went through its hands; not registered, because it has no name of its own."""
 
     seen: dict[str, list[object]] = {}  # noqa: RUF012 - a test's notebook
 
@@ -44,12 +46,28 @@ class Recording(FedAvg):
         return super().aggregate(updates, previous)
 
 
-def test_bytes_are_the_lengths_of_real_messages() -> None:
-    strategy = Recording()
+class Recording(Noting, FedAvg):
+    """Everything dense."""
+
+
+class RecordingLocal(Noting, FedSparsifyLocal):
+    """Every client uploads under a mask of its own."""
+
+
+@pytest.mark.parametrize("strategy", [Recording(), RecordingLocal()])
+def test_bytes_are_the_lengths_of_real_messages(strategy: Recording | RecordingLocal) -> None:
     federation = replace(Federation.of(BASE), experiment=BASE.model_copy(update={"strategy": strategy}))
+    record = initial_record(federation)
+    for round in range(1, 4):
+        strategy.seen.clear()
+        record = run_round(federation, record.state, federation.context(round))
+        assert record.download_bytes == sum(len(pack_assignment(a)) for a in strategy.seen["down"])  # type: ignore[arg-type]
+        assert record.upload_bytes == sum(len(pack_update(u)) for u in strategy.seen["up"])  # type: ignore[arg-type]
+
+
+def test_a_dense_round_uploads_every_weight() -> None:
+    federation = Federation.of(BASE)
     record = run_round(federation, initial_record(federation).state, federation.context(1))
-    assert record.download_bytes == sum(len(pack_assignment(a)) for a in strategy.seen["down"])  # type: ignore[arg-type]
-    assert record.upload_bytes == sum(len(pack_update(u)) for u in strategy.seen["up"])  # type: ignore[arg-type]
     weights = sum(weight.numel() for weight in record.state.params.values())
     assert 4 * 4 * weights < record.upload_bytes < 4 * 4 * weights + 4 * 500
 
@@ -83,9 +101,13 @@ def test_feature_skew_tests_clients_on_their_own_kind_of_image() -> None:
     for round in range(1, 4):
         record = run_round(federation, record.state, federation.context(round))
     assert record.mean_client_accuracy != pytest.approx(record.test_accuracy, abs=1e-3)
-    plain = Federation.of(BASE.replace({"data.partition": "iid"}))
-    sizes = torch.tensor([float(len(index)) for index in plain.data.test_indices])
-    assert sizes.sum() == len(plain.data.dataset.y_test_N)
+    unturned = Federation.of(
+        BASE.replace({"data.partition": "feature", "data.rotation_degrees": 0, "data.noise_std": 0})
+    )
+    upright = start_record(unturned, record.state, 3)
+    assert upright.test_accuracy == record.test_accuracy
+    assert upright.mean_client_accuracy == pytest.approx(record.test_accuracy, abs=0.02)
+    assert abs(record.mean_client_accuracy - record.test_accuracy) > 0.02
 
 
 def test_divergence_is_said_and_never_taken_for_pruning() -> None:

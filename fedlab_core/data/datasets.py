@@ -126,7 +126,7 @@ def _shapes() -> Dataset:
 
 def _images(request: _Request) -> Dataset:
     if not request.path:
-        raise DataError("images needs a path to a folder, tar or zip of class sub-folders, but path is empty")
+        raise DataError("data.path is ''; allowed is the path of a folder, tar or zip of class sub-folders")
     return _normalised("images", read_image_folder(Path(request.path).expanduser()))
 
 

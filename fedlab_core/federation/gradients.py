@@ -102,6 +102,10 @@ class _Call:
         """[K, B, channels, H, W] -> [B, K*channels, H, W]; maps stay as they are."""
         return x.transpose(0, 1).flatten(1, 2) if x.dim() == 5 else x
 
+    def vectors(self, x: Tensor) -> Tensor:
+        """[B, K*I] -> [K, B, I]."""
+        return x.unflatten(1, (self.num_clients, -1)).transpose(0, 1)
+
     def linear(self, name: str, layer: nn.Linear, x_KBI: Tensor) -> Tensor:
         weight_KOI, bias_KO = self.tensors[f"{name}.weight"], self.tensors[f"{name}.bias"]
         # W x^T and not x W^T: the weight's gradient then comes out in its own layout, 2.5 times as fast.
@@ -115,7 +119,10 @@ class _Call:
 
     def group_norm(self, name: str, layer: nn.GroupNorm, x: Tensor) -> Tensor:
         weight, bias = self.tensors[f"{name}.weight"].flatten(), self.tensors[f"{name}.bias"].flatten()
-        return F.group_norm(self.maps(x), self.num_clients * layer.num_groups, weight, bias, layer.eps)
+        groups = self.num_clients * layer.num_groups
+        if x.dim() == 3:  # vectors: as maps of a single pixel
+            return self.vectors(F.group_norm(x.transpose(0, 1).flatten(1), groups, weight, bias, layer.eps))
+        return F.group_norm(self.maps(x), groups, weight, bias, layer.eps)
 
     def batch_norm(self, name: str, layer: nn.BatchNorm2d, x: Tensor) -> Tensor:
         """Statistics over real examples only: the examples that fill up a short batch must not count."""
@@ -148,7 +155,7 @@ class _Call:
     def flatten(self, name: str, layer: nn.Flatten, x: Tensor) -> Tensor:
         if x.dim() == 5:
             return x.flatten(2)
-        return x.unflatten(1, (self.num_clients, -1)).transpose(0, 1).flatten(2)
+        return self.vectors(x.flatten(1))
 
 
 _LAYERS: dict[type[nn.Module], Callable[[_Call, str, Any, Tensor], Tensor]] = {

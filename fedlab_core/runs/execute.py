@@ -12,7 +12,7 @@ import torch
 
 from fedlab_core.experiment import SettingError
 from fedlab_core.federation.trainer import OnStep, no_step_hook
-from fedlab_core.pruning.masks import layer_density, sparsity
+from fedlab_core.rounds import Federation, start_record
 from fedlab_core.runs.info import THREADS, RunInfo
 from fedlab_core.runs.store import RunError, RunStore, Status, Wish
 from fedlab_core.simulation import fork_state, simulate
@@ -68,6 +68,7 @@ def execute_claimed(
     try:
         with one_thread():
             for record in _records(store, run_id, obey):
+                record = replace(record, round_s=record.round_s - obey.take_paused_s())
                 store.save_round(run_id, record)
                 if on_record is not None:
                     on_record(record)
@@ -93,13 +94,15 @@ def fork(
     owner: str = "",
     status: Status = "queued",
 ) -> str:
-    """A new run that continues `parent_id` after `round` under changed settings; its first stored round is that one.
+    """A new run that continues `parent_id` after `round` under changed settings.
 
-    Where the state of that round was not kept, it is computed again from the nearest earlier one.
+    Its first stored round is that one, measured under its own settings; its costs stay with the parent. Where the state
+    of that round was not kept, it is computed again from the nearest earlier one.
 
     Raises:
         RunError: the parent has no such round.
         SettingError: changes that cannot be, or another model.
+        DataError, PartitionError: its data are not there, or cannot be split so.
     """
     parent = store.get(parent_id)
     row = next(iter(store.rows(parent.run_id, after=round - 1)), None)
@@ -111,8 +114,10 @@ def fork(
         raise SettingError(
             f"federation.rounds is {child.federation.rounds}; a fork after round {round} needs more than {round}"
         )
-    server = fork_state(parent.experiment, child, _state_after(store, parent, round))
-    first = _record(row, server)
+    federation = Federation.of(child)
+    with one_thread():
+        server = fork_state(parent.experiment, federation, _state_after(store, parent, round))
+        first = start_record(federation, server, round)
     return store.create(
         child, name=name, owner=owner, parent_id=parent.run_id, parent_round=round, status=status, first=first
     )
@@ -147,6 +152,12 @@ class _Obedience:
     def __init__(self, store: RunStore, run_id: str, on_step: OnStep, make_way: bool) -> None:
         self._store, self._run_id, self._on_step, self._make_way = store, run_id, on_step, make_way
         self._next_look = 0.0
+        self._paused_s = 0.0
+
+    def take_paused_s(self) -> float:
+        """Seconds spent waiting since the last call: they are no part of a round's time."""
+        paused_s, self._paused_s = self._paused_s, 0.0
+        return paused_s
 
     def __call__(self) -> None:
         self._on_step()
@@ -161,6 +172,7 @@ class _Obedience:
 
     def _pause(self) -> Wish:
         """Wait until something else is wanted, and say what."""
+        start = time.perf_counter()
         self._store.set_status(self._run_id, "paused")
         while (wish := self._store.wish(self._run_id)) == "pause":
             self._on_step()
@@ -169,6 +181,7 @@ class _Obedience:
             time.sleep(LOOK_S)
         if wish != "stop":
             self._store.set_status(self._run_id, "running")
+        self._paused_s += time.perf_counter() - start
         return wish
 
 
@@ -176,12 +189,5 @@ def _state_after(store: RunStore, info: RunInfo, round: int) -> ServerState:
     stored, server = store.state(info.run_id, round)
     if stored == round:
         return server
-    with one_thread():
-        again = simulate(info.experiment, start=(stored, server))
-        return next(record.state for record in again if record.round == round)
-
-
-def _record(row: Mapping[str, Any], server: ServerState) -> RoundRecord:
-    """A stored row as a record again, with the masks as the fork has them."""
-    record = RoundRecord(**{**row, "clients": tuple(row["clients"])}, state=server)
-    return replace(record, sparsity=sparsity(server.masks), layer_density=layer_density(server.masks))
+    again = simulate(info.experiment, start=(stored, server))
+    return next(record.state for record in again if record.round == round)

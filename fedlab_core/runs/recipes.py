@@ -44,7 +44,6 @@ _SHAPES = Experiment().replace(
         "data.alpha": 1,
         "federation.rounds": 25,
         "federation.participation": 0.3,  # a round takes about a second
-        "federation.learning_rate": 0.02,  # from 0.05 on it gets stuck at 10 % in the first round
     }
 )
 

@@ -18,7 +18,7 @@ from fedlab_core.runs.database import Database, default_store_path
 from fedlab_core.runs.info import RunInfo, Status, Wish
 from fedlab_core.runs.queue import RunQueue
 from fedlab_core.runs.tables import checked, drop_states, insert_round, insert_run, plain, run_row, stride
-from fedlab_core.runs.transfer import export_run, read_run
+from fedlab_core.runs.transfer import export_run, read_run, states_to_export
 from fedlab_core.types import Masks, RoundRecord, ServerState
 
 __all__ = ["RunError", "RunInfo", "RunStore", "Status", "Wish", "default_store_path"]
@@ -177,6 +177,14 @@ class RunStore(RunQueue):
             raise RunError(f"run {run_id} has no rounds yet")
         return int(rows[0]["round"])
 
+    def _state_sizes(self, run_id: str) -> dict[int, int]:
+        """Bytes of every stored state, by round."""
+        sql = (
+            "SELECT round, sum(length(bytes)) AS size FROM tensors JOIN blobs USING (run_id, digest)"
+            " WHERE run_id = ? AND kind != 'masks' GROUP BY round ORDER BY round"
+        )
+        return {row["round"]: row["size"] for row in self._database.query(sql, run_id)}
+
     def _blobs(self, run_id: str, round: int, kinds: str = "%") -> Blobs:
         """Packed tensors of a round, checked against the digests under which they were stored."""
         sql = (
@@ -189,11 +197,15 @@ class RunStore(RunQueue):
     # From store to store
 
     def export(self, run_id: str, *, keep_every: int = 1) -> bytes:
-        """A run as one safetensors file (see `transfer.py`): all masks, every `keep_every`-th state."""
+        """A run as one safetensors file (see `transfer.py`): all masks, every `keep_every`-th state, the last one.
+
+        Of a run with large states fewer are kept, so that the file can be imported.
+        """
         info = self.get(run_id)
-        return export_run(
-            info, [(row, self._blobs(info.run_id, row["round"])) for row in self.rows(info.run_id)], keep_every
-        )
+        kept = states_to_export(self._state_sizes(info.run_id), keep_every)
+        rows = self.rows(info.run_id)
+        kinds = {row["round"]: "%" if row["round"] in kept else "masks" for row in rows}
+        return export_run(info, [(row, self._blobs(info.run_id, row["round"], kinds[row["round"]])) for row in rows])
 
     def import_run(self, payload: bytes) -> str:
         """A run from such a file, under a new id. Raises `RunError`: the file is damaged or not what it claims."""

@@ -11,6 +11,7 @@ It is a safetensors file. Its tensors are the blobs of `blobs.py` as bytes, unde
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, NamedTuple, get_type_hints
 
@@ -21,12 +22,12 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model
 
 from fedlab_core.data.datasets import DataError, load_dataset
 from fedlab_core.experiment import Experiment
-from fedlab_core.models import build_model
+from fedlab_core.models import build_model, init_params
 from fedlab_core.pruning.masks import layer_density, sparsity
 from fedlab_core.runs.blobs import Blobs, Kind, RunError, metadata, unpack, unpack_masks
 from fedlab_core.runs.info import RunInfo
 from fedlab_core.runs.tables import checked, digest_of
-from fedlab_core.types import RoundRecord, ServerState
+from fedlab_core.types import Masks, RoundContext, RoundRecord, ServerState
 
 FORMAT = "fedlab-run-1"
 MAX_BYTES = 256 * 2**20
@@ -61,22 +62,37 @@ class Transfer(NamedTuple):
 _Row = create_model(  # type: ignore[call-overload]
     "_Row",
     __config__=ConfigDict(strict=True, extra="forbid"),
-    **{name: (kind, ...) for name, kind in get_type_hints(RoundRecord).items() if name != "state"},
+    **{name: (kind, ...) for name, kind in get_type_hints(RoundRecord, include_extras=True).items() if name != "state"},
 )
 _ROWS = TypeAdapter(list[_Row])
 
 
-def export_run(info: RunInfo, rounds: Rounds, keep_every: int) -> bytes:
-    """The file. Of the states it has the first, every `keep_every`-th and the last; others can be computed again."""
-    numbers = [row["round"] for row, _ in rounds]
-    kept = {*numbers[:1], *numbers[-1:], *(number for number in numbers if number % keep_every == 0)}
+def states_to_export(sizes: Mapping[int, int], keep_every: int) -> set[int]:
+    """Of which rounds the states go into the file: the first, every `keep_every`-th and the last.
+
+    Where that would make a file that `read_run` refuses, it is every 2nd, 4th, ... of them; the states between can be
+    computed again.
+
+    Args:
+        sizes: bytes of each round's state; masks are small and always go.
+        keep_every: 1 for all.
+    """
+    ends = {*list(sizes)[:1], *list(sizes)[-1:]}
+    while True:
+        kept = ends | {round for round in sizes if round % keep_every == 0}
+        if kept == ends or sum(sizes[round] for round in kept) <= MAX_BYTES * 3 / 4:
+            return kept
+        keep_every *= 2
+
+
+def export_run(info: RunInfo, rounds: Rounds) -> bytes:
+    """The file. Raises `RunError` if it were larger than `read_run` accepts."""
     index, tensors = [], {}
     for row, blobs in rounds:
         for kind, payload in blobs.items():
-            if kind == "masks" or row["round"] in kept:
-                digest = digest_of(payload)
-                index.append([row["round"], kind, digest])
-                tensors[digest] = torch.from_numpy(np.frombuffer(payload, np.uint8).copy())
+            digest = digest_of(payload)
+            index.append([row["round"], kind, digest])
+            tensors[digest] = torch.from_numpy(np.frombuffer(payload, np.uint8).copy())
     header = _Header(
         name=info.name,
         created=datetime.fromisoformat(info.created),
@@ -87,7 +103,10 @@ def export_run(info: RunInfo, rounds: Rounds, keep_every: int) -> bytes:
     )
     rows = json.dumps([row for row, _ in rounds])
     said = {"format": FORMAT, "run": header.model_dump_json(), "rows": rows, "index": json.dumps(index)}
-    return safetensors.torch.save(tensors, said)
+    file = safetensors.torch.save(tensors, said)
+    if len(file) > MAX_BYTES:
+        raise RunError(f"run {info.run_id} makes a file of {len(file)} bytes; allowed are {MAX_BYTES}")
+    return file
 
 
 def read_run(payload: bytes) -> Transfer:
@@ -104,6 +123,9 @@ def read_run(payload: bytes) -> Transfer:
         numbers = [row["round"] for row, _ in run.rounds]
         if numbers != list(range(first, first + len(numbers))):
             raise RunError("its rounds are not consecutive")
+        clients = run.experiment.data.num_clients
+        if any(client >= clients for row, _ in run.rounds for client in row["clients"]):
+            raise RunError(f"it has a client beyond data.num_clients, {clients}")
         if numbers and numbers[-1] > run.experiment.federation.rounds:
             raise RunError(f"it has round {numbers[-1]}, but federation.rounds is {run.experiment.federation.rounds}")
         _check_tensors(run)
@@ -141,12 +163,16 @@ _KINDS: tuple[Kind, ...] = ("masks", "model", "memory")
 
 
 def _check_tensors(run: Transfer) -> None:
-    """Masks say what their rows say, states fit each other and the model; one round in memory at a time."""
-    shapes = _model_shapes(run.experiment)
+    """Masks say what their rows say, states fit each other, model and strategy; one round in memory at a time."""
+    shapes = _first_shapes(run.experiment)
     for place, (row, blobs) in enumerate(run.rounds):
         masks = unpack_masks(blobs["masks"])
         if layer_density(masks) != row["layer_density"] or sparsity(masks) != row["sparsity"]:
             raise RunError(f"the masks of round {row['round']} are not those of its row")
+        if shapes and _mask_shapes(masks) != {
+            name: shape for name, shape in shapes.items() if name.startswith("masks/")
+        }:
+            raise RunError(f"the masks of round {row['round']} are not those of the model")
         if "model" not in blobs:
             if place in (0, len(run.rounds) - 1):
                 raise RunError(f"round {row['round']} has no state")
@@ -154,23 +180,35 @@ def _check_tensors(run: Transfer) -> None:
         server = unpack(blobs)
         shapes = shapes or _shapes(server)
         if _shapes(server) != shapes or not _fits(server):
-            raise RunError(f"the state of round {row['round']} is not one of model {run.experiment.model.name}")
+            raise RunError(
+                f"the state of round {row['round']} is not one of model {run.experiment.model.name} "
+                f"and strategy {run.experiment.strategy.name}"
+            )
+
+
+def _mask_shapes(masks: Masks) -> dict[str, tuple[int, ...]]:
+    return _shapes(ServerState({}, {}, masks))
 
 
 def _fits(server: ServerState) -> bool:
     same = all(name in server.params and mask.shape == server.params[name].shape for name, mask in server.masks.items())
-    return same and all(weight.is_floating_point() for weight in server.params.values())
+    return same and all(tensor.is_floating_point() for tensor in (*server.params.values(), *server.buffers.values()))
 
 
 def _shapes(server: ServerState) -> dict[str, tuple[int, ...]]:
-    return {name: tuple(weight.shape) for name, weight in server.params.items()}
+    return {name: tuple(tensor.shape) for name, tensor in server.tensors().items()}
 
 
-def _model_shapes(experiment: Experiment) -> dict[str, tuple[int, ...]] | None:
-    """Names and shapes of the parameters, where the data set is at hand; a path from the file is not looked at."""
+def _first_shapes(experiment: Experiment) -> dict[str, tuple[int, ...]] | None:
+    """Names and shapes of the state that the run starts from, where its data set is at hand.
+
+    A path from the file is not looked at.
+    """
     try:
         dataset = load_dataset(experiment.data.dataset)
     except DataError:
         return None
+    ctx = RoundContext(0, experiment.federation.rounds, experiment.federation.seed)
     model = build_model(experiment.model.name, dataset.input_shape, dataset.num_classes)
-    return {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
+    params, buffers = init_params(model, ctx.generator("init"))
+    return _shapes(ServerState(params, buffers, *experiment.strategy.init(params, ctx)))

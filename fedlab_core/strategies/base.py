@@ -82,6 +82,10 @@ class Strategy(BaseModel):
         """What the method's schedule asks for after this round; None where there is no schedule."""
         return None
 
+    def remarks(self, num_rounds: int) -> list[str]:
+        """What a person should know about these settings in a run of `num_rounds`, one sentence each."""
+        return []
+
 
 def _load_all() -> None:
     """Import every module of this package, so that every method is registered."""

@@ -22,7 +22,8 @@ class FedSparsifyLocal(ScheduledPruning):
     vote: Literal["strict", "floor"] = hyper(
         "strict",
         symbol="V_i",
-        help="Votes to keep a weight: more than half (strict), or floor(K/2), the paper's code, where a tie keeps.",
+        help="Votes to keep a weight: more than half (strict), or floor(K/2), the paper's code, where a tie keeps "
+        "and a single participant never prunes.",
     )
     merge: Literal["all", "holders"] = hyper(
         "all",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from fedlab_core.pruning.masks import full_masks, prunable_names
@@ -19,7 +20,7 @@ class ScheduledPruning(Strategy):
         ge=0,
         lt=1,
         fedavg=0,
-        help="Fraction of the prunable weights that are gone after the last round; useful from 0.5 to 0.99.",
+        help="Fraction of the prunable weights that are gone after the last purge; useful from 0.5 to 0.99.",
     )
     initial_sparsity: float = hyper(
         0.0, symbol="S_0", ge=0, lt=1, fedavg=0, help="Sparsity at which the schedule starts; usually 0."
@@ -36,7 +37,7 @@ class ScheduledPruning(Strategy):
         symbol="F",
         ge=1,
         le=100,
-        help="The level is held for this many rounds between two purges; 1 to 20.",
+        help="The level is held for this many rounds between two purges; 1 to 20, a divisor of the rounds.",
     )
     start_round: int = hyper(
         1,
@@ -49,6 +50,21 @@ class ScheduledPruning(Strategy):
         symbol="",
         help="Count biases and norms as prunable, as the paper's code does; off, they are always kept.",
     )
+
+    def remarks(self, num_rounds: int) -> list[str]:
+        """Says so where the schedule ends before its goal, or would have to grow weights again."""
+        if self.initial_sparsity > self.final_sparsity:
+            return [
+                "What is pruned stays pruned: a schedule that begins above its final sparsity stays where it began."
+            ]
+        reached = self.target_sparsity(RoundContext(num_rounds, num_rounds, 0))
+        if math.isclose(reached, self.final_sparsity, abs_tol=1e-9):
+            return []
+        return [
+            f"Over {num_rounds} rounds this schedule ends at a sparsity of {reached:.3g}, not of "
+            f"{self.final_sparsity:g}: it gets there with a start_round before the last round and a frequency that "
+            "divides the number of rounds."
+        ]
 
     def init(self, params: Params, ctx: RoundContext) -> tuple[Masks, dict[str, Any]]:
         """All weights kept."""

@@ -159,5 +159,5 @@ def test_as_a_data_set(tmp_path: Path) -> None:
     dataset = load_dataset("images", path=str(write_folder(tmp_path / "source", GOOD)))
     assert dataset.input_shape == (3, 4, 5)
     assert dataset.num_classes == 2
-    with pytest.raises(DataError, match="images needs a path"):
+    with pytest.raises(DataError, match=r"data\.path is ''"):
         load_dataset("images")

@@ -1,5 +1,7 @@
 """Runs in this process: interrupted and resumed or not, the numbers are the same; forks continue their parent."""
 
+from time import perf_counter
+
 import pytest
 import torch
 
@@ -96,6 +98,22 @@ def test_pause_waits_and_goes_on(store, tiny):
     assert store.state(run_id)[1].sha256() == store.state(finished(store, tiny))[1].sha256()
 
 
+def test_the_time_of_a_round_has_no_pauses(store, tiny):
+    run_id = store.create(tiny)
+    store.request(run_id, "pause")
+    looks = []
+
+    def watch():
+        if store.get(run_id).status == "paused":
+            looks.append(perf_counter())
+            if looks[-1] - looks[0] > 0.3:
+                store.request(run_id, "resume")
+
+    start = perf_counter()
+    execute(store, run_id, on_step=watch)
+    assert sum(row["round_s"] for row in store.rows(run_id)) + looks[-1] - looks[0] < perf_counter() - start
+
+
 def test_a_paused_run_can_be_stopped(store, tiny):
     run_id = store.create(tiny)
     store.request(run_id, "pause")
@@ -178,7 +196,11 @@ def test_a_fork_without_changes_repeats_its_parent(store, tiny):
     assert (info.status, info.parent_id, info.parent_round, info.rounds_done) == ("queued", parent, 3, 3)
     assert (info.name, info.owner) == ("again", "me")
     execute(store, child)
-    assert without_times(store.rows(child)) == without_times(store.rows(parent))[3:]
+    theirs, mine = without_times(store.rows(parent))[3:], without_times(store.rows(child))
+    assert mine[1:] == theirs[1:]
+    nothing = {"upload_bytes": 0, "download_bytes": 0, "dense_flops": 0, "effective_flops": 0, "clients": []}
+    measured = {"train_loss": None, "accuracy_before_purge": theirs[0]["test_accuracy"]}
+    assert mine[0] == {**theirs[0], **nothing, **measured}
     assert store.state(child)[1].sha256() == store.state(parent)[1].sha256()
 
 
@@ -203,6 +225,15 @@ def test_a_thinned_state_is_computed_again(store, tiny, monkeypatch):
     assert store.state(thinned, 5)[0] == 0
     child = fork(store, thinned, 5, {})
     assert store.state(child)[1].sha256() == store.state(whole, 5)[1].sha256()
+
+
+def test_a_fork_is_measured_under_its_own_settings(store, tiny):
+    parent = finished(store, tiny)
+    child = fork(store, parent, 3, {"strategy.final_sparsity": 0.5, "data.partition": "iid"})
+    then, now = store.rows(parent)[3], store.rows(child)[0]
+    assert now["test_accuracy"] == then["test_accuracy"]
+    assert now["worst_client_accuracy"] != then["worst_client_accuracy"]
+    assert 0 < now["target_sparsity"] < then["target_sparsity"]
 
 
 def test_a_fork_that_counts_biases_says_how_sparse_it_is_itself(store, tiny):

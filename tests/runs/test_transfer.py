@@ -127,6 +127,11 @@ HOSTILE = {
     "rows: missing field": ("rows", lambda rows: rows[0].pop("clients")),
     "rows: text for a number": ("rows", set_to(0, "test_accuracy", "0.9")),
     "rows: number for text": ("rows", set_to(0, "clients", [1.5])),
+    "rows: accuracy": ("rows", set_to(0, "test_accuracy", 1.5)),
+    "rows: accuracy that is no number": ("rows", set_to(0, "worst_client_accuracy", math.nan)),
+    "rows: bytes": ("rows", set_to(1, "upload_bytes", -1)),
+    "rows: seconds": ("rows", set_to(1, "round_s", -0.5)),
+    "rows: client": ("rows", set_to(1, "clients", [0, 2])),
     "rows: deep": ("rows", set_to(0, "clients", [[[[]]]])),
     "run: unknown field": ("run", set_to("status", "running")),
     "run: long name": ("run", set_to("name", "x" * 10_000)),
@@ -138,6 +143,7 @@ HOSTILE = {
     "run: long machine": ("run", set_to("machine", "platform", "x" * 1000)),
     "run: other rounds": ("run", set_to("experiment", "federation", "rounds", 2)),
     "run: other model": ("run", set_to("experiment", "model", "name", "cnn_small")),
+    "run: strategy with other memory": ("run", set_to("experiment", "strategy", {"name": "random"})),
     "run: other data": ("run", set_to("experiment", "data", "dataset", "shapes")),
     "run: unknown strategy": ("run", set_to("experiment", "strategy", "name", "os.system")),
     "index: kind": ("index", set_to(0, 1, "pickle")),
@@ -217,6 +223,30 @@ def test_a_model_of_whole_numbers_is_refused(store, make_record, make_state, sma
     store.save_round(bad, make_record(0, replace(state, params=params)))
     with pytest.raises(RunError, match="not one of model cnn_small"):
         store.import_run(store.export(bad))
+
+
+@pytest.mark.parametrize("lie", [{"buffers": {"x": torch.zeros(2)}}, {"state": {"x": torch.zeros(2)}}])
+def test_a_state_with_more_than_the_experiment_has_is_refused(store, small, exported, lie):
+    run_id = store.import_run(exported)
+    bad = store.create(small)
+    for row in store.rows(run_id):
+        record = transfer_record(store, run_id, row)
+        store.save_round(bad, replace(record, state=replace(record.state, **lie)))
+    with pytest.raises(RunError, match="not one of model mlp and strategy fedsparsify-global"):
+        store.import_run(store.export(bad))
+
+
+def test_a_run_too_large_to_be_imported_is_exported_with_fewer_states(store, exported, monkeypatch):
+    whole = store.import_run(exported)
+    monkeypatch.setattr(transfer, "MAX_BYTES", len(exported) * 3 // 4)
+    payload = store.export(whole)
+    assert len(payload) <= transfer.MAX_BYTES
+    again = store.import_run(payload)
+    assert store.state(again)[1].sha256() == store.state(whole)[1].sha256()
+    assert store.state(again, 1)[0] == 0
+    monkeypatch.setattr(transfer, "MAX_BYTES", 1000)
+    with pytest.raises(RunError, match=rf"run {whole} makes a file of \d+ bytes; allowed are 1000"):
+        store.export(whole)
 
 
 def test_large_files_are_not_even_read(store, monkeypatch):
