@@ -26,9 +26,6 @@ from tests.app.server import Server
 
 FOLDER = Path(__file__).parent
 SIZE = {"width": 1440, "height": 1080}
-COLORS = 128
-"""Enough for flat pictures, and a third of the bytes."""
-
 FORK = "strategy.name=fedsparsify-global&strategy.final_sparsity=0.98"
 
 
@@ -42,7 +39,7 @@ def prepare(store: RunStore) -> tuple[str, str]:
 
 
 def take(page: Page, address: str, target: Path) -> None:
-    """Open an address, wait until it is drawn, save it with few colours."""
+    """Open an address, wait until it is drawn, save it."""
     page.goto(address)
     page.get_by_test_id("stMain").get_by_role("link", name="Masks", exact=True).wait_for()
     if "/runs" in address:
@@ -56,8 +53,8 @@ def take(page: Page, address: str, target: Path) -> None:
         page.locator(".js-plotly-plot .main-svg").first.wait_for()
     page.get_by_test_id("stStatusWidget").wait_for(state="detached")
     page.wait_for_timeout(3000)  # charts settle into their final size
-    picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-    picture.quantize(COLORS, dither=Image.Dither.NONE).save(target, optimize=True)
+    # Whole colours: a palette shifts them, and the pictures' colours mean something.
+    Image.open(io.BytesIO(page.screenshot())).convert("RGB").save(target, optimize=True)
     print(f"{target.name}: {target.stat().st_size / 1000:.0f} kB")
 
 
