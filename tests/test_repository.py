@@ -194,5 +194,6 @@ def test_streamlit_knows_every_setting_and_calls_nobody() -> None:
 
     assert set(names(settings)) <= known
     assert settings["browser"]["gatherUsageStats"] is False
+    assert settings["global"]["minCachedMessageSize"] > 1e9  # no references, which going back quickly would break
     assert "address" in settings["server"]  # without it Streamlit asks the internet for this machine's address
     assert "http" not in text  # no fonts, logos or scripts from elsewhere
