@@ -61,6 +61,13 @@ def test_fork_to_another_strategy_keeps_masks_and_starts_its_memory() -> None:
     assert fork_state(parent, random, server).state.keys() == server.masks.keys()
 
 
+@pytest.mark.parametrize("other", [{"model.name": "cnn_small"}, {"strategy.name": "random"}])
+def test_a_state_of_another_experiment_is_refused(other: dict[str, str]) -> None:
+    server = next(iter(simulate(BASE))).state
+    with pytest.raises(SettingError, match="the state is not one of this experiment: .* does not fit"):
+        next(simulate(BASE.replace(other), start=(0, server)))
+
+
 def test_fork_to_another_model_is_refused() -> None:
     server = next(iter(simulate(BASE))).state
     with pytest.raises(SettingError, match=r"model\.name is 'cnn_small'"):
