@@ -36,7 +36,10 @@ def rows(run_id: str) -> Rows:
 
 
 def history(run: RunInfo) -> Rows:
-    """The rounds of a run from the untrained model on: of a fork, its parent's rounds come first."""
+    """The rounds of a run from the untrained model on: of a fork, its parent's rounds come first.
+
+    The round after which it was forked was the parent's, too: so its costs are counted once.
+    """
     own = rows(run.run_id)
     if run.parent_id is None or run.parent_round is None:
         return own
@@ -44,7 +47,8 @@ def history(run: RunInfo) -> Rows:
         parent = history(engine.store().get(run.parent_id))
     except ValueError:  # the parent was deleted
         return own
-    return [row for row in parent if row["round"] < run.parent_round] + own
+    before = [row for row in parent if row["round"] <= run.parent_round]
+    return before + [row for row in own if row["round"] > run.parent_round]
 
 
 def guess() -> float | None:

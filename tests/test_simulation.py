@@ -64,7 +64,7 @@ def test_fork_to_another_strategy_keeps_masks_and_starts_its_memory() -> None:
 @pytest.mark.parametrize("other", [{"model.name": "cnn_small"}, {"strategy.name": "random"}])
 def test_a_state_of_another_experiment_is_refused(other: dict[str, str]) -> None:
     server = next(iter(simulate(BASE))).state
-    with pytest.raises(SettingError, match="the state is not one of this experiment: .* does not fit"):
+    with pytest.raises(SettingError, match=r"the state is not one of this experiment: .* does not fit"):
         next(simulate(BASE.replace(other), start=(0, server)))
 
 

@@ -6,6 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from fedlab_core.experiment import Experiment
+from fedlab_core.plots.style import format_bytes
 from fedlab_core.runs.store import RunStore
 
 
@@ -93,6 +94,8 @@ def test_a_fork_continues_beside_its_parent(page: AppTest, store: RunStore, fini
     assert (child.parent_id, child.parent_round) == (parent, 2)
     assert child.experiment.settings()["strategy.final_sparsity"] == 0.95
     assert page.query_params["run"] == child.run_id
+    spent = sum(row["upload_bytes"] for row in store.rows(parent)[:3])
+    assert next(m.value for m in page.metric if m.label == "Sent up · down").startswith(f"{format_bytes(spent)} ·")
 
 
 @pytest.fixture
