@@ -5,14 +5,14 @@ from __future__ import annotations
 import atexit
 
 import streamlit as st
-from fedlab_core.runs.gallery import load_gallery
-from fedlab_core.runs.worker import WorkerPool
 
 from fedlab_core.data.datasets import Dataset, load_dataset
 from fedlab_core.data.federated import FederatedData, federate
 from fedlab_core.experiment import DataConfig, Experiment
 from fedlab_core.models import build_model
+from fedlab_core.runs.gallery import load_gallery
 from fedlab_core.runs.store import RunStore
+from fedlab_core.runs.worker import WorkerPool
 
 LOADING = "Reading and splitting the data …"
 
