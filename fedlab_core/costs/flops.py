@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 _COUNTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _FREE = (nn.LayerNorm, nn.Embedding)
@@ -25,22 +26,25 @@ def forward_flops(model: nn.Module, input_shape: tuple[int, ...]) -> dict[str, i
     stride, padding, dilation or groups: 2 x weight entries x positions. A layer that is used twice counts twice.
 
     Args:
-        model: on any device, "meta" included. It is not touched: a copy without numbers is run, in evaluation mode.
+        model: on any device, "meta" included. It is not touched: a copy is run on zeros, in evaluation mode.
         input_shape: of one example, without the batch axis.
 
     Raises:
         ValueError: a layer with a weight of two or more axes that is neither linear nor a convolution.
     """
-    probe = copy.deepcopy(model).to("meta").eval()
+    probe = copy.deepcopy(model).eval()
     flops: dict[str, int] = {}
     for name, layer in probe.named_modules():
         if isinstance(layer, _COUNTED):
-            layer.register_forward_hook(_counter(f"{name}.weight".lstrip("."), flops))
+            layer.register_forward_hook(_counter(f"{name}.weight".lstrip("."), layer.weight, flops))
         elif not isinstance(layer, _FREE) and any(p.dim() > 1 for p in layer.parameters(recurse=False)):
             raise ValueError(f"FLOPs of layer {name!r} ({type(layer).__name__}) are not known")
+    # Not on the device "meta", which would do: computing there imports a compiler first, for more than a second.
+    tensors = (*probe.named_parameters(), *probe.named_buffers())
+    zeros = {name: torch.zeros(tensor.shape, dtype=tensor.dtype) for name, tensor in tensors}
     dtype = next((p.dtype for p in probe.parameters()), None)
     with torch.no_grad():
-        probe(torch.empty(1, *input_shape, dtype=dtype, device="meta"))
+        functional_call(probe, zeros, (torch.zeros(1, *input_shape, dtype=dtype),))
     return flops
 
 
@@ -60,9 +64,8 @@ def effective_flops(per_layer: Mapping[str, int], masks: Mapping[str, Tensor]) -
     return total
 
 
-def _counter(name: str, flops: dict[str, int]) -> Callable[[nn.Module, Any, Tensor], None]:
+def _counter(name: str, weight: Tensor, flops: dict[str, int]) -> Callable[[nn.Module, Any, Tensor], None]:
     def count(layer: nn.Module, _: Any, output: Tensor) -> None:
-        weight = layer.get_parameter("weight")
         positions = output.numel() // weight.shape[0]
         flops[name] = flops.get(name, 0) + 2 * weight.numel() * positions
 
