@@ -53,8 +53,8 @@ def history(run: RunInfo) -> Rows:
 
 def guess() -> float | None:
     """Where the reader thinks that accuracy will end, in [0, 1]."""
-    percent = session.looked_at("guess") or ""
-    return int(percent) / 100 if percent.isdecimal() and int(percent) <= 100 else None
+    percent = session.number("guess")
+    return percent / 100 if percent is not None and percent <= 100 else None
 
 
 def _draw(run_id: str, drawn_status: str) -> None:

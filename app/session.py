@@ -144,6 +144,12 @@ def looked_at(key: str) -> str | None:
     return value
 
 
+def number(key: str) -> int | None:
+    """The same where it is a whole number; of nine digits at most, for addresses are typed by anyone."""
+    text = looked_at(key) or ""
+    return int(text) if text.isdecimal() and len(text) < 10 else None
+
+
 def complain(sentence: str) -> None:
     """Say on top of the page what could not be done; it stays until something else is done."""
     st.session_state["complaints"] = [*complaints(), sentence]

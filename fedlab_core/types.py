@@ -24,7 +24,7 @@ Buffers = dict[str, Tensor]
 Masks = dict[str, Tensor]
 """Boolean tensors, True = kept. Only prunable names are present. Never inferred from zeros."""
 
-Count = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=0, lt=2**63)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 """Types that say their range: rows that come from a file are checked against them."""
 

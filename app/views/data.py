@@ -57,7 +57,7 @@ def _numbers(data: FederatedData) -> None:
             "Mean earth mover's distance: over all labels, the sum of the differences between a client's share and"
             " everybody's. 0 = alike, 2 = nothing in common.",
         ),
-        ("Feasible", "yes", "Every client has the examples it needs; Run can start with these settings."),
+        ("Feasible", "yes", "The data can be split so; Run can start with these settings."),
     )
     with st.container(horizontal=True, gap="large"):
         for name, value, help_text in figures:
@@ -66,9 +66,8 @@ def _numbers(data: FederatedData) -> None:
 
 def _images(data: FederatedData, dark: bool) -> None:
     """What one client sees."""
-    wanted = session.looked_at("client") or ""
     last = data.num_clients - 1
-    client = min(int(wanted), last) if wanted.isdecimal() else 0
+    client = min(session.number("client") or 0, last)
     st.session_state["data:client"] = client
     if last:
         st.slider("Look at client", 0, last, key="data:client", on_change=session.turn, args=("client", "data:client"))

@@ -59,7 +59,7 @@ def _picture(run: RunInfo) -> None:
         rounds, past = store.mask_rounds(run.run_id), live.rows(run.run_id)
         at = _choose_round(rounds)
         masks = store.masks(run.run_id, at)
-        before = store.masks(run.run_id, at - 1) if at - 1 in rounds else None
+        before = _mask_before(run, at, masks)
         stored, server = store.state(run.run_id, at)
     except ValueError as error:  # damaged, or deleted in another window
         st.error(f"The masks of this run cannot be shown: {escape(str(error))}.", icon=":material/error:")
@@ -76,13 +76,23 @@ def _picture(run: RunInfo) -> None:
     chart(mask_map(mask, last, view, server.params[layer], name=layer, dark=dark), "masks:map")
     left, right = st.columns(2)
     chart(layer_density_heatmap(past, dark=dark), "masks:density", left)
-    chart(kept_changes_bars(before or masks, masks, dark=dark), "masks:changes", right)
+    chart(kept_changes_bars(before, masks, dark=dark), "masks:changes", right)
+
+
+def _mask_before(run: RunInfo, at: int, masks: Masks) -> Masks | None:
+    """The masks one round earlier; of a fork's first round, its parent's. None if there are none of the same layers."""
+    store = engine.store()
+    for run_id in filter(None, (run.run_id, run.parent_id)):
+        if at - 1 in store.mask_rounds(run_id):  # none of a parent that has been deleted
+            before = store.masks(run_id, at - 1)
+            return before if before.keys() == masks.keys() else None
+    return None
 
 
 def _choose_round(rounds: list[int]) -> int:
     """A slider over the stored rounds, and its playback."""
-    wanted = session.looked_at("round") or ""
-    at = int(wanted) if wanted.isdecimal() and int(wanted) in rounds else rounds[-1]
+    wanted = session.number("round")
+    at = wanted if wanted in rounds else rounds[-1]
     slider, play = st.columns([8, 1], vertical_alignment="center")
     if play.toggle("Play", key="masks:play", on_change=session.note, help="One round after the other."):
         at = rounds[(rounds.index(at) + 1) % len(rounds)]

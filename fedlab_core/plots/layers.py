@@ -45,22 +45,23 @@ def layer_density_heatmap(rows: Sequence[Row], *, dark: bool = False) -> go.Figu
     return figure.update_yaxes(autorange="reversed", showgrid=False)
 
 
-def kept_changes_bars(before: Masks, after: Masks, *, dark: bool = False) -> go.Figure:
+def kept_changes_bars(before: Masks | None, after: Masks, *, dark: bool = False) -> go.Figure:
     """Shares of each layer: kept in both, grown since `before`, pruned since, pruned in both; counts beside the names.
 
     Args:
-        before, after: masks with the same names and shapes.
+        before, after: masks with the same names and shapes; without `before`, only what is kept is shown.
         dark: for a dark background.
     """
     if not after:
         return _nothing_prunable("changes", dark)
-    totals, counts = [mask.numel() for mask in after.values()], _count_changes(before, after)
+    totals, counts = [mask.numel() for mask in after.values()], _count_changes(before or after, after)
     pruned, grown = sum(counts["pruned since"]), sum(counts["grown since"])
     kept = (sum(counts["kept"]) + grown) / sum(totals)
-    sentence = f"{pruned:,} weights were pruned and {grown:,} grown; {format_percent(kept)} of all are kept"
+    changed = f"{pruned:,} weights were pruned and {grown:,} grown; " if before else ""
+    sentence = f"{changed}{format_percent(kept)} of all are kept"
     figure = sheet(sentence, key="changes", dark=dark, height=150 + 40 * len(totals))
     changes = zip(after, counts["pruned since"], counts["grown since"], strict=True)
-    layers = [f"{name}<br>{_change_text(lost, gained)}" for name, lost, gained in changes]
+    layers = [f"{name}<br>{_change_text(lost, gained)}" if before else name for name, lost, gained in changes]
     look = theme(dark)
     marks = ((look.kept, ""), (GROWN_SINCE, "+"), (PRUNED_SINCE, "x"), (look.pruned, ""))
     for (name, numbers), (color, mark) in zip(counts.items(), marks, strict=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import plotly.graph_objects as go
@@ -10,8 +11,10 @@ from fedlab_core.plots.records import Row
 from fedlab_core.plots.style import DOWNLINK, SOLID_MARKER, UPLINK, Line, format_bytes, format_percent, theme
 from fedlab_core.plots.theme import sheet
 
-CLIENTS, WORKING = 5, (0, 2, 3)
-"""Clients in the picture, whatever their real number, and which of them work; the others sit this round out."""
+CLIENTS = range(5)
+"""Clients in the picture, whatever their real number."""
+SOME = (0, 2, 3)
+"""Which of them work in a round that samples; the others sit it out."""
 CLIENT_Y, SERVER_Y = 1.1, 4.2
 
 Part = dict[str, Any]
@@ -31,12 +34,13 @@ def round_picture(row: Row | None = None, *, num_clients: int | None = None, dar
     figure.update_xaxes(visible=False, range=[0, 10], fixedrange=True)
     figure.update_yaxes(visible=False, range=[0, 5.2], fixedrange=True)
     server = _box(2.6, SERVER_Y - 0.75, 7.4, SERVER_Y + 0.75, {"color": theme(dark).ink, "width": 2.5})
-    clients = [_client_box(client, dark) for client in range(CLIENTS)]
-    figure.update_layout(shapes=[server, *clients, *_small_mask(ran, dark)], annotations=_labels(ran))
-    return figure.add_traces([arrow for client in WORKING for arrow in _arrows(client)])
+    working = CLIENTS if ran and len(ran["clients"]) == num_clients else SOME
+    clients = [_client_box(client, client in working, dark) for client in CLIENTS]
+    figure.update_layout(shapes=[server, *clients, *_small_mask(ran, dark)], annotations=_labels(ran, working))
+    return figure.add_traces([arrow for client in working for arrow in _arrows(client)])
 
 
-def _labels(row: Row | None) -> list[Part]:
+def _labels(row: Row | None, working: Sequence[int]) -> list[Part]:
     """The five steps, in the order of the round, and what each box is."""
     purge = f"{format_percent(row['sparsity'])} are gone now" if row else "the smallest weights go"
     sent, returned = _each(row, "download_bytes"), _each(row, "upload_bytes")
@@ -48,25 +52,26 @@ def _labels(row: Row | None) -> list[Part]:
         _label(5, 0.25, train),
         _label(9.9, SERVER_Y, f"<b>3 return</b><br>what was learned<br>{returned}", "right"),
         _label(4.35, SERVER_Y, server),
-        *[_label(_middle(k), CLIENT_Y, client[k in WORKING]) for k in range(CLIENTS)],
+        *[_label(_middle(k), CLIENT_Y, client[k in working]) for k in CLIENTS],
     ]
 
 
 def _small_mask(row: Row | None, dark: bool) -> list[Part]:
-    """Sixteen weights in the server's box; as many are pruned as the model is sparse."""
+    """Sixteen weights in the server's box; as many are pruned as the model is sparse, but one is left while any is."""
     look, sparsity = theme(dark), row["sparsity"] if row else 0.6
+    pruned = min(round(16 * sparsity), 15 if sparsity < 1 else 16)
     cells = []
     for cell in range(16):
         # 7 and 16 have no common divisor: the pruned cells are spread, and their share is the sparsity.
-        color = look.pruned if 7 * cell % 16 < round(16 * sparsity) else look.kept
+        color = look.pruned if 7 * cell % 16 < pruned else look.kept
         left, bottom = 6.1 + 0.26 * (cell % 4), SERVER_Y - 0.49 + 0.25 * (cell // 4)
         cells.append({**_box(left, bottom, left + 0.24, bottom + 0.23, {"width": 0}), "fillcolor": color})
     return cells
 
 
-def _client_box(client: int, dark: bool) -> Part:
+def _client_box(client: int, works: bool, dark: bool) -> Part:
     look, middle = theme(dark), _middle(client)
-    line: Line = {"color": look.ink, "width": 2} if client in WORKING else {"color": look.gray, "dash": "dot"}
+    line: Line = {"color": look.ink, "width": 2} if works else {"color": look.gray, "dash": "dot"}
     return _box(middle - 0.75, CLIENT_Y - 0.5, middle + 0.75, CLIENT_Y + 0.5, line)
 
 
@@ -80,7 +85,7 @@ def _arrows(client: int) -> list[Part]:
     return [
         {
             **{"type": "scatter", "mode": "lines+markers", "name": name, "x": xs, "y": ys, "line": line},
-            **{"marker": {**head, "color": line["color"]}, "hoverinfo": "skip", "showlegend": client == WORKING[0]},
+            **{"marker": {**head, "color": line["color"]}, "hoverinfo": "skip", "showlegend": client == CLIENTS[0]},
         }
         for name, (xs, ys, line) in ends.items()
     ]

@@ -26,13 +26,16 @@ def accuracy_sentence(rows: Sequence[Row]) -> str:
 
 
 def comparison_sentence(rows: Sequence[Row], others: Mapping[str, Sequence[Row]]) -> str:
-    """Where accuracy stands against the best of the other runs."""
-    best = max(others, key=lambda name: others[name][-1]["test_accuracy"])
-    gap = rows[-1]["test_accuracy"] - others[best][-1]["test_accuracy"]
+    """Where accuracy stands against the best of the other runs at the same round, or at their own last one."""
+    now = rows[-1]["round"]
+    then = {name: max(other, key=lambda row: (row["round"] <= now, row["round"])) for name, other in others.items()}
+    best = max(then, key=lambda name: then[name]["test_accuracy"])
+    gap = rows[-1]["test_accuracy"] - then[best]["test_accuracy"]
     side = "above" if gap > 0 else "below"
     distance = f"{format_points(gap)} {side}" if abs(gap) >= NOTICEABLE else "level with"
     accuracy = format_percent(rows[-1]["test_accuracy"])
-    return f"This run is at {accuracy} after round {rows[-1]['round']}, {distance} {best}"
+    other = "" if then[best]["round"] == now else f" after its round {then[best]['round']}"
+    return f"This run is at {accuracy} after round {now}, {distance} {best}{other}"
 
 
 def loss_sentence(rows: Sequence[Row]) -> str:

@@ -119,20 +119,26 @@ class Database:
     def _complaints(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OverflowError) as error:
             raise RunError(f"the run store {self.path} cannot be used: {error}") from error
 
     def _prepare(self) -> None:
         """Settings of the connection; tables, if the file is new."""
         self._connection.row_factory = sqlite3.Row
+        self._is_new()  # before anything is changed: the file may be somebody else's
         for setting in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
             self.query(f"PRAGMA {setting}")
         with self.transaction() as connection:
-            (version,) = connection.execute("PRAGMA user_version").fetchone()
-            (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-            if version == 0 and tables == 0:
+            if self._is_new():
                 for statement in _SCHEMA:
                     connection.execute(statement)
                 connection.execute(f"PRAGMA user_version = {VERSION}")
-            elif version != VERSION:
-                raise RunError(f"the run store {self.path} has format {version}; allowed is {VERSION}")
+
+    def _is_new(self) -> bool:
+        """Whether the file has no tables yet. Raises `RunError` if it is no run store of this version."""
+        (version,), (tables,) = (
+            self.query(sql)[0] for sql in ("PRAGMA user_version", "SELECT count(*) FROM sqlite_master")
+        )
+        if version != VERSION and (version, tables) != (0, 0):
+            raise RunError(f"the run store {self.path} has format {version}; allowed is {VERSION}")
+        return bool(tables == 0)

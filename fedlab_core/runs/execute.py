@@ -105,8 +105,7 @@ def fork(
         DataError, PartitionError: its data are not there, or cannot be split so.
     """
     parent = store.get(parent_id)
-    row = next(iter(store.rows(parent.run_id, after=round - 1)), None)
-    if row is None or row["round"] != round:
+    if parent.last_row is None or not parent.first_round <= round <= parent.rounds_done:
         allowed = f"{parent.first_round} to {parent.rounds_done}" if parent.last_row else "none yet"
         raise RunError(f"run {parent.run_id} has no round {round}; its rounds are {allowed}")
     child = parent.experiment.replace(changes)

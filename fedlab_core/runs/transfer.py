@@ -41,7 +41,7 @@ class _Header(BaseModel):
     name: str = Field(max_length=500)
     created: datetime
     parent_id: str | None = Field(pattern=r"^[a-z2-7]{10}$")
-    parent_round: int | None = Field(ge=0)
+    parent_round: int | None = Field(ge=0, le=100_000)
     machine: dict[str, Annotated[str, Field(max_length=300)] | int] = Field(max_length=20)
     experiment: dict[str, Any]
 

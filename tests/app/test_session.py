@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic.fields import FieldInfo
 
+from app import session
 from app.session import START, VIEW_KEYS, from_query, to_query
 from fedlab_core.data.datasets import dataset_names
 from fedlab_core.experiment import Experiment, setting_fields
@@ -91,3 +92,13 @@ def test_the_method_of_an_address_counts_first() -> None:
     experiment, _, complaints = from_query({"strategy.mu": "0.5", "data.alpha": "x", "strategy.name": "fedprox"})
     assert experiment.settings()["strategy.mu"] == 0.5
     assert len(complaints) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [("7", 7), ("007", 7), ("-1", None), ("", None), ("²", None), ("9" * 5000, None), ("x", None)]
+)
+def test_numbers_in_an_address_are_believed_only_where_they_can_be(
+    text: str, number: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "looked_at", lambda key: text)
+    assert session.number("client") == number

@@ -83,6 +83,13 @@ def test_the_title_of_a_comparison(accuracy: float, end: str, make_run: MakeRun)
     assert title(accuracy_curve(make_run(), compare={"other": make_run(4, test_accuracy=accuracy)})).endswith(end)
 
 
+def test_runs_are_compared_at_the_same_round(make_run: MakeRun) -> None:
+    """A fork in its second round beside its finished parent: the same curve so far."""
+    assert title(accuracy_curve(make_run(4)[:3], compare={"its parent": make_run(4)})).endswith("level with its parent")
+    shorter = title(accuracy_curve(make_run(4), compare={"other": make_run(2)}))
+    assert shorter == "This run is at 58 % after round 4, 20 points above other after its round 2"
+
+
 def test_a_prediction_is_dotted_purple_and_widens_the_axis(make_run: MakeRun) -> None:
     figure = accuracy_curve(make_run(2), predicted=[(0, 0.1), (30, 0.9)])
     prediction = by_name(figure)["your prediction"]

@@ -53,6 +53,9 @@ def test_changes_by_layer() -> None:
     assert bars["kept"].y == ("fc1<br>−2 +0", "head<br>−0 +1")
     assert title(figure) == "2 weights were pruned and 1 grown; 50 % of all are kept"
     assert kept_changes_bars(after, after).data[0].y[0] == "fc1<br>unchanged"
+    alone = kept_changes_bars(None, after)
+    assert alone.data[0].y[0] == "fc1"
+    assert "pruned and" not in alone.layout.title.text
 
 
 def test_overlap_names_the_pair_that_agrees_least() -> None:

@@ -39,12 +39,24 @@ def test_the_numbers_are_those_of_the_round(make_run: MakeRun) -> None:
 
 
 @pytest.mark.parametrize(("dark", "theme"), [(False, LIGHT), (True, DARK)])
-@pytest.mark.parametrize("sparsity", [0.0, 0.25, 0.5, 1.0])
+@pytest.mark.parametrize("sparsity", [0.0, 0.25, 0.5, 0.9375, 1.0])
 def test_the_small_mask_is_as_sparse_as_the_model(dark: bool, theme, sparsity: float, make_run: MakeRun) -> None:
     cells = mask_cells(round_picture(make_run(1, sparsity=sparsity)[1], dark=dark))
     assert len(cells) == 16
     assert cells.count(theme.pruned) == 16 * sparsity
     assert cells.count(theme.kept) == 16 * (1 - sparsity)
+
+
+def test_one_weight_is_left_while_any_is(make_run: MakeRun) -> None:
+    assert mask_cells(round_picture(make_run(1, sparsity=0.99)[1])).count(LIGHT.kept) == 1
+
+
+@pytest.mark.parametrize(("num_clients", "idle"), [(4, 0), (20, 2), (None, 2)])
+def test_clients_sit_out_only_where_some_did(num_clients: int | None, idle: int, make_run: MakeRun) -> None:
+    figure = round_picture(make_run(3)[3], num_clients=num_clients)
+    assert texts(figure).count("not sampled") == idle
+    assert len(figure.data) == 2 * (5 - idle)
+    assert sum(bool(trace.showlegend) for trace in figure.data) == 2
 
 
 def test_before_training_there_are_no_numbers(make_run: MakeRun) -> None:

@@ -245,7 +245,7 @@ def test_a_fork_that_counts_biases_says_how_sparse_it_is_itself(store, tiny):
 
 def test_forks_that_cannot_be(store, tiny):
     parent = finished(store, tiny)
-    for round in (-1, 7):
+    for round in (-1, 7, 10**30):
         with pytest.raises(RunError, match=f"no round {round}; its rounds are 0 to 6"):
             fork(store, parent, round, {})
     with pytest.raises(RunError, match="its rounds are none yet"):

@@ -353,6 +353,9 @@ def test_files_that_are_no_store(tmp_path):
     connection.close()
     with pytest.raises(RunError, match="has format 0; allowed is 1"):
         RunStore(other)
+    connection = sqlite3.connect(other)
+    assert connection.execute("PRAGMA journal_mode").fetchone() == ("delete",)  # somebody else's file stays as it was
+    connection.close()
     with pytest.raises(RunError, match="cannot be opened"):
         RunStore(noise / "runs.sqlite")
 

@@ -130,6 +130,7 @@ HOSTILE = {
     "rows: accuracy": ("rows", set_to(0, "test_accuracy", 1.5)),
     "rows: accuracy that is no number": ("rows", set_to(0, "worst_client_accuracy", math.nan)),
     "rows: bytes": ("rows", set_to(1, "upload_bytes", -1)),
+    "rows: bytes beyond all numbers": ("rows", set_to(1, "upload_bytes", 10**400)),
     "rows: seconds": ("rows", set_to(1, "round_s", -0.5)),
     "rows: client": ("rows", set_to(1, "clients", [0, 2])),
     "rows: deep": ("rows", set_to(0, "clients", [[[[]]]])),
@@ -137,6 +138,10 @@ HOSTILE = {
     "run: long name": ("run", set_to("name", "x" * 10_000)),
     "run: parent": ("run", set_to("parent_id", "<b>abcdefg")),
     "run: half a parent": ("run", set_to("parent_round", 0)),
+    "run: parent's round beyond all numbers": (
+        "run",
+        lambda run: run.update({"parent_id": "abcdefghij", "parent_round": 2**70}),
+    ),
     "run: no date": ("run", set_to("created", "yesterday")),
     "run: date beyond all calendars": ("run", set_to("created", "9999-12-31T23:59:59-12:00")),
     "run: machine": ("run", set_to("machine", "platform", ["x"])),
