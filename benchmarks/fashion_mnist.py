@@ -104,9 +104,9 @@ pruned). A megabyte is 10^6 bytes of really encoded messages, masks included, su
 How to read it
 - Two classes a client cost far more accuracy than 95 % sparsity does: skew, not pruning, is the villain.
 - The schedule starts dense and ends sparse, so bytes fall by less than the final sparsity suggests. On the way to 95 %
-  in {ROUNDS} rounds the mean density of what travels is {density:.3f}: at most {1 / density:.2f} times fewer bytes, if masks
-  and biases were free; they are counted here. In a long run the limits are 0.2875 and 3.48 times. The paper's abstract
-  says "3-fold training communication cost improvement" on average.
+  in {ROUNDS} rounds the mean density of what travels is {density:.3f}: at most {1 / density:.2f} times fewer bytes,
+  if masks and biases were free; they are counted here. In a long run the limits are 0.2875 and 3.48 times. The paper's
+  abstract says "3-fold training communication cost improvement" on average.
 - The paper's accuracy tables are not repeated here, and 30 rounds are not its 200: compare rows with each other.
 
 Machine: {host["processor"]}, {host["cores"]} cores, {host["system"]}, Python {host["python"]}, torch {host["torch"]},
