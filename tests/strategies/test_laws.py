@@ -9,7 +9,7 @@ from fedlab_core.experiment import Experiment
 from fedlab_core.federation.programs import LocalSettings
 from fedlab_core.simulation import simulate
 from fedlab_core.strategies import make_strategy
-from fedlab_core.types import Assignment, Batch, Gradient, RoundContext, RoundRecord
+from fedlab_core.types import Assignment, Batch, Gradient, RoundContext, RoundRecord, ServerState, Update
 
 BASE = Experiment().replace(
     {
@@ -67,6 +67,19 @@ def test_local_uploads_are_sparser_than_downloads() -> None:
     assert record.upload_bytes < 0.9 * record.download_bytes
     record = run(strategy__name="fedsparsify-global")[2]
     assert record.upload_bytes == pytest.approx(record.download_bytes, rel=0.01)
+
+
+@pytest.mark.parametrize(("merge", "merged"), [("all", [5.0, 2.0, 0.0]), ("holders", [5.0, 8.0, 0.0])])
+def test_local_merges_zeros_too_or_holders_only(merge: str, merged: list[float]) -> None:
+    """Of 1 and of 3 examples: (2 + 3 x 6) / 4 = 5; 8 where the second client pruned: 8 / 4 or 8 / 1; nobody's: 0."""
+
+    def update(client: int, examples: int, values: list[float], kept: list[bool]) -> Update:
+        return Update(client, {"w": torch.tensor([values])}, {}, {"w": torch.tensor([kept])}, examples, 0.0)
+
+    updates = [update(0, 1, [2.0, 8.0, 0.0], [True, True, False]), update(1, 3, [6.0, 0.0, 0.0], [True, False, False])]
+    server = ServerState({"w": torch.ones(1, 3)}, {}, {"w": torch.ones(1, 3, dtype=torch.bool)})
+    strategy = make_strategy({"name": "fedsparsify-local", "merge": merge})
+    assert strategy.aggregate(updates, server)["w"].tolist() == [merged]
 
 
 def test_biases_are_pruned_only_as_paper_code() -> None:

@@ -31,3 +31,10 @@ def test_remarks_of_the_usual_settings() -> None:
     assert "stays where it began" in remark
     (remark,) = FedSparsifyGlobal(start_round=40).remarks(30)
     assert "Over 30 rounds this schedule ends at a sparsity of 0, not of 0.9" in remark
+
+
+def test_nothing_is_asked_for_up_to_the_start_round_and_the_formula_from_the_next_on() -> None:
+    """s_t = 0.9 - 0.6 (1 - (t - 2) / 3)^3 for t > t0 = 2; in t0 itself the formula would say 0.3."""
+    strategy = FedSparsifyGlobal(start_round=2, initial_sparsity=0.3, final_sparsity=0.9)
+    targets = [strategy.target_sparsity(RoundContext(t, 5, 0)) for t in range(6)]
+    assert targets == pytest.approx([0, 0, 0, 0.9 - 0.6 * 8 / 27, 0.9 - 0.6 / 27, 0.9])
