@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -226,6 +227,14 @@ def split_global_seed(y_N, num_clients, alpha, seed):
     return _split(y_N, num_clients, lambda _: draw.sample().numpy(), shuffle, _cumulative)
 
 
+@wrong("02.1", "seeds Python's global generator", "same seed", "A global one")
+def split_python_seed(y_N, num_clients, alpha, seed):
+    random.seed(seed)
+    rng = np.random.default_rng(seed)
+    shuffle = lambda index: np.array(random.sample(index.tolist(), len(index)), dtype=np.int64)  # noqa: E731
+    return _split(y_N, num_clients, lambda _: rng.dirichlet(np.full(num_clients, alpha)), shuffle, _cumulative)
+
+
 @wrong("02.1", "Gamma draws that all become 0", "small alpha", "dirichlet")
 def split_gamma(y_N, num_clients, alpha, seed):
     rng = np.random.default_rng(seed)
@@ -336,6 +345,24 @@ def js_half(p_C, q_C):
 def js_nan(p_C, q_C):
     m_C = (p_C + q_C) / 2
     return ((p_C * (p_C / m_C).log2()).sum() + (q_C * (q_C / m_C).log2()).sum()) / 2
+
+
+@wrong("02.2", "nan where only one of the two has a label", "does not have", "xlogy")
+def js_nan_one_sided(p_C, q_C):
+    somebody = p_C + q_C > 0
+    return js_nan(p_C[somebody], q_C[somebody])
+
+
+@wrong("02.2", "only the common labels", "without a common label", "only one of the two has")
+def js_common_labels(p_C, q_C):
+    both, m_C = (p_C > 0) & (q_C > 0), (p_C + q_C) / 2
+    return (_kl(p_C[both], m_C[both]) + _kl(q_C[both], m_C[both])) / 2
+
+
+@wrong("02.2", "only the common labels, but 1 where there are none", "only one of the two has", "(p > 0) & (q > 0)")
+def js_common_labels_or_one(p_C, q_C):
+    both = (p_C > 0) & (q_C > 0)
+    return float(js_common_labels(p_C, q_C)) if both.any() else 1.0
 
 
 @wrong("02.2", "natural logarithm", "without a common label", "base 2")

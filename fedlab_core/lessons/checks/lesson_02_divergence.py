@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -24,6 +26,15 @@ def _distribution(classes: int, draw: torch.Generator) -> Tensor:
     """Shares in tenths, each above 0."""
     parts_C = torch.randint(1, 9, (classes,), generator=draw).double()
     return parts_C / parts_C.sum()
+
+
+def _partly_common(classes: int, draw: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Two distributions: a third of the labels only the first has, a third only the second, the others both."""
+    order_C, third = torch.randperm(classes, generator=draw), classes // 3
+    p_C, q_C = _distribution(classes, draw), _distribution(classes, draw)
+    p_C[order_C[:third]] = 0
+    q_C[order_C[third : 2 * third]] = 0
+    return p_C / p_C.sum(), q_C / q_C.sum()
 
 
 @law(
@@ -59,6 +70,10 @@ def symmetric(answer: Answer, draw: torch.Generator) -> None:
     code="`torch.xlogy(p_C, p_C / m_C)`, or sum only over `p_C > 0`",
 )
 def empty_labels(answer: Answer, draw: torch.Generator) -> None:
+    one_sided = torch.tensor([1.0, 0.0]).double(), torch.tensor([0.5, 0.5]).double()
+    for pair in (one_sided, one_sided[::-1], _partly_common(6, draw)):
+        if math.isnan(answer.number(*pair)):
+            answer.broken(pair, "a number", "nan")
     for classes in (1, 3, 6):
         p_C, q_C, nobody_C = _distribution(classes, draw), _distribution(classes, draw), torch.zeros(1).double()
         value = answer.number(p_C, q_C)
@@ -72,7 +87,7 @@ def empty_labels(answer: Answer, draw: torch.Generator) -> None:
     where="Two clients without a common label: do you get 1?",
     idea=(
         "The unit is bits, so the logarithm has base 2, and the mean of the two KL terms is taken once. No square "
-        "root: that is the distance."
+        "root: that is the distance. A label that only one of the two has counts, too."
     ),
     code="`log2`, or divide the natural logarithm's result by `math.log(2)`",
 )
@@ -97,8 +112,28 @@ def formula(answer: Answer, draw: torch.Generator) -> None:
         answer.should_be(jensen_shannon(p_C, q_C), p_C, q_C)
 
 
+@law(
+    "labels that only one of the two has count, too",
+    where="Try p = (1/2, 1/2, 0) and q = (0, 1/2, 1/2) by hand. What do the first and the last label add?",
+    idea=(
+        "Where p is 0 and q is not, only the term of p is 0: m = q / 2, so q adds q log2(2) = q. Leave a label out of "
+        "KL(p, m) where p is 0, and out of KL(q, m) where q is 0; not out of both where either is."
+    ),
+    code="one choice of labels for each term: `p > 0` for KL(p, m), `q > 0` for KL(q, m), never `(p > 0) & (q > 0)`",
+)
+def one_sided_labels(answer: Answer, draw: torch.Generator) -> None:
+    answer.should_be(0.5, torch.tensor([0.5, 0.5, 0.0]).double(), torch.tensor([0.0, 0.5, 0.5]).double())
+    for classes in (3, 4, 6, 10, 10):
+        p_C, q_C = _partly_common(classes, draw)
+        answer.should_be(jensen_shannon(p_C, q_C), p_C, q_C)
+
+
 EXERCISES = (
     Exercise(
-        "02.2", "jensen_shannon", jensen_shannon, (zero_for_equal, symmetric, empty_labels, one_for_disjoint, formula)
+        "02.2",
+        "jensen_shannon",
+        jensen_shannon,
+        # The last two in this order: who passes `formula` fails the last only through labels with a share of 0.
+        (zero_for_equal, symmetric, empty_labels, one_for_disjoint, formula, one_sided_labels),
     ),
 )

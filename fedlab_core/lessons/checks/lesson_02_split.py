@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import numpy as np
@@ -87,7 +88,8 @@ def seeded(answer: Answer, draw: torch.Generator) -> None:
     if all(len(a) == len(b) and torch.equal(a, b) for a, b in zip(first, other, strict=True)):
         answer.broken((y_N, 4, 0.5, 2), "another split than for seed 1", "the same split")
     if _global_state() != before:
-        answer.broken((y_N, 4, 0.5, 1), "NumPy's and torch's global generators left alone", "one of them was used")
+        wanted = "the global generators of Python, NumPy and torch left alone"
+        answer.broken((y_N, 4, 0.5, 1), wanted, "one of them was used")
 
 
 @law(
@@ -188,10 +190,10 @@ def shuffled(answer: Answer, draw: torch.Generator) -> None:
         )
 
 
-def _global_state() -> tuple[bytes, bytes]:
-    """What NumPy's and torch's global generators would draw next; they are looked at and never used."""
+def _global_state() -> tuple[object, bytes, bytes]:
+    """What the global generators of Python, NumPy and torch would draw next; they are looked at and never used."""
     _, keys, position, *_ = getattr(np.random, "get_state")()  # noqa: B009
-    return keys.tobytes() + str(position).encode(), torch.get_rng_state().numpy().tobytes()
+    return random.getstate(), keys.tobytes() + str(position).encode(), torch.get_rng_state().numpy().tobytes()
 
 
 def _ours(y_N: Tensor, num_clients: int, alpha: float, seed: int) -> list[Tensor]:
