@@ -115,7 +115,7 @@ my_guess = 0.5
 
 # %%
 records = list(simulate(experiment))
-forecast = [(0, result.function(digits.num_classes)), (10, my_guess)]
+forecast = [(0, float(result.function(digits.num_classes))), (10, my_guess)]
 accuracy_curve(rows(records), predicted=forecast)
 
 # %% [markdown]

@@ -190,15 +190,23 @@ class EveryClientTheSame(FedAvg):
 skewed = experiment.replace({"data.alpha": 0.1, "data.seed": 1, "federation.rounds": 15})
 mine = list(simulate(skewed.model_copy(update={"strategy": MyFedAvg()})))
 same = list(simulate(skewed.model_copy(update={"strategy": EveryClientTheSame()})))
+data = Federation.of(skewed).data
 for name, records in (("weighted by examples", mine), ("every client the same", same)):
     last = records[-1]
-    print(f"{name:22} all test data {last.test_accuracy:.1%}, worst client {last.worst_client_accuracy:.1%}")
+    clients = evaluate(federation.model, last.state.params, last.state.buffers, data).client_accuracy_K
+    k, worst = int(clients.argmin()), float(clients.min())
+    n = len(data.test_indices[k])
+    told = f"worst client {k}: {worst:.1%} ({worst * n:.0f} of n = {n})"
+    print(f"{name:22} all test data {last.test_accuracy:.1%}, {told}")
 accuracy_curve(rows(mine), compare={"every client the same": rows(same)})
 
 # %% [markdown]
-# **Expected picture:** on all test data the two end close together. Look at the worst client, in the legend too. The plain
-# mean is not FedAvg: it minimises $\frac{1}{K}\sum_k F_k$, another goal, in which a small client weighs as much as a large
-# one. That may be what you want (fairness), but then it should be a decision and not a slip.
+# **Expected picture:** on all test data the two end close together. Look at the worst client, in the legend too, but do not
+# read too much into it: $n$ is the number of its test images, and with $n = 11$ a single image is 9 percentage points. The
+# worst client got 7 of 11 right in our run against 9 of 11 with the plain mean: two images. Over ten splits (`data.seed` 0 to
+# 9) the plain mean was better for the worst client in about half, and level or worse in the others. What does not depend on
+# luck: the plain mean is not FedAvg. It minimises $\frac{1}{K}\sum_k F_k$, another goal, in which a small client weighs as
+# much as a large one. That may be what you want (fairness), but then it should be a decision and not a slip.
 #
 # ## Reflect
 #

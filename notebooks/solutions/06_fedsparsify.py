@@ -117,9 +117,9 @@ result
 
 # %%
 level, T = result.function, 200
-print([round(level(t, T, 0.95), 4) for t in (2, 50, 100, 150, 199, 200)])
+print([round(float(level(t, T, 0.95)), 4) for t in (2, 50, 100, 150, 199, 200)])
 settings = {"n = 3": (3, 1), "n = 1": (1, 1), "n = 12": (12, 1), "n = 3, F = 40": (3, 40)}
-curves = {name: [level(t, T, 0.95, n, F) for t in range(1, T + 1)] for name, (n, F) in settings.items()}
+curves = {name: [float(level(t, T, 0.95, n, F)) for t in range(1, T + 1)] for name, (n, F) in settings.items()}
 mean_density = 1 - sum(curves["n = 3"]) / T
 schedule_curve(curves, title=f"With n = 3 the mean density over {T} rounds is {mean_density:.4f}")
 
