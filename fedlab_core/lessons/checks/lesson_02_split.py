@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib import import_module
+import sys
 from typing import Any
 
 import numpy as np
@@ -193,7 +193,7 @@ def shuffled(answer: Answer, draw: torch.Generator) -> None:
 def _global_state() -> tuple[object, bytes, bytes]:
     """What the global generators of Python, NumPy and torch would draw next; they are looked at and never used."""
     _, keys, position, *_ = getattr(np.random, "get_state")()  # noqa: B009
-    python = import_module("random").getstate()
+    python = sys.modules["random"].getstate()  # not imported: this package never draws from it
     return python, keys.tobytes() + str(position).encode(), torch.get_rng_state().numpy().tobytes()
 
 
