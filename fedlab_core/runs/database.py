@@ -136,9 +136,9 @@ class Database:
 
     def _is_new(self) -> bool:
         """Whether the file has no tables yet. Raises `RunError` if it is no run store of this version."""
-        (version,), (tables,) = (
-            self.query(sql)[0] for sql in ("PRAGMA user_version", "SELECT count(*) FROM sqlite_master")
-        )
+        # In one statement: between two, another process may make the tables.
+        sql = "SELECT user_version, (SELECT count(*) FROM sqlite_master) FROM pragma_user_version"
+        ((version, tables),) = self.query(sql)
         if version != VERSION and (version, tables) != (0, 0):
             raise RunError(f"the run store {self.path} has format {version}; allowed is {VERSION}")
         return bool(tables == 0)
