@@ -147,17 +147,19 @@ def start_record(federation: Federation, server: ServerState, round: int) -> Rou
 def _broadcast(
     federation: Federation, server: ServerState, clients: Sequence[int], ctx: RoundContext
 ) -> tuple[list[Assignment], int]:
-    """Every client's download, really encoded and decoded; equal assignments are encoded once and charged each time."""
+    """Every client's download, really encoded and decoded; equal ones only once, but charged each time."""
     received, total = [], 0
-    payloads: dict[tuple[int, ...], bytes] = {}
+    payloads: dict[tuple[int, ...], tuple[int, Assignment]] = {}
     sent = [federation.experiment.strategy.assign(server, client_id, ctx) for client_id in clients]
     for assignment in sent:
         groups = (assignment.params, assignment.buffers, assignment.masks, assignment.extras)
         key = tuple(id(tensor) for named in groups for tensor in named.values())
         if key not in payloads:
-            payloads[key] = pack_assignment(assignment)
-        received.append(unpack_assignment(payloads[key], assignment.client_id))
-        total += len(payloads[key])
+            payload = pack_assignment(assignment)
+            payloads[key] = len(payload), unpack_assignment(payload, assignment.client_id)
+        size, decoded = payloads[key]
+        received.append(replace(decoded, client_id=assignment.client_id))
+        total += size
     return received, total
 
 

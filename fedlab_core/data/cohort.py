@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from fedlab_core.types import Batch, RoundContext
 
@@ -84,8 +86,10 @@ class Cohort:
         self.num_steps = [len(client.plan) for client in self.clients]
         self._x_NI = torch.cat([client.x_NI for client in self.clients])
         self._y_N = torch.cat([client.y_N for client in self.clients])
-        sizes = [len(client.y_N) for client in self.clients]
-        self._starts = [sum(sizes[:k]) for k in range(len(sizes))]
+        starts = accumulate((len(client.y_N) for client in self.clients), initial=0)
+        self._plan = [
+            [index_B + start for index_B in client.plan] for client, start in zip(self.clients, starts, strict=False)
+        ]
 
     def active(self, step: int) -> int:
         """How many clients still have a step number `step`."""
@@ -94,15 +98,10 @@ class Cohort:
     def batch(self, step: int) -> Batch:
         """One step of all active clients: x [K, B, ...], y and weight [K, B]; short batches are filled up."""
         clients = self.clients[: self.active(step)]
-        width = max(len(client.plan[step]) for client in clients)
-        index_KB = torch.zeros(len(clients), width, dtype=torch.int64)
-        weight_KB = torch.zeros(len(clients), width, dtype=self._x_NI.dtype)
-        noise_K: dict[str, list[Tensor]] = {name: [] for name in clients[0].noise_width}
-        for k, client in enumerate(clients):
-            index_B = client.plan[step]
-            index_KB[k, : len(index_B)] = index_B + self._starts[k]
-            weight_KB[k, : len(index_B)] = 1 / len(index_B)
-            for name, drawn in client.draw_noise(step).items():
-                noise_K[name].append(torch.nn.functional.pad(drawn, (0, 0, 0, width - len(index_B))))
-        noise = {name: torch.stack(drawn) for name, drawn in noise_K.items()}
-        return Batch(self._x_NI[index_KB], self._y_N[index_KB], weight_KB, noise)
+        index_KB = pad_sequence([plan[step] for plan in self._plan[: len(clients)]], batch_first=True)
+        size_K1 = torch.tensor([[len(client.plan[step])] for client in clients])
+        weight_KB = (torch.arange(index_KB.shape[1]) < size_K1) / size_K1.to(self._x_NI.dtype)
+        drawn = [client.draw_noise(step) for client in clients]
+        noise = {name: pad_sequence([d[name] for d in drawn], batch_first=True) for name in clients[0].noise_width}
+        x_KBI = self._x_NI.index_select(0, index_KB.flatten()).unflatten(0, index_KB.shape)
+        return Batch(x_KBI, self._y_N[index_KB], weight_KB, noise)

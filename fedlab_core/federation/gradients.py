@@ -150,12 +150,44 @@ class _Call:
         return F.relu(x)
 
     def max_pool(self, name: str, layer: nn.MaxPool2d, x: Tensor) -> Tensor:
-        return layer(self.maps(x))
+        x = self.maps(x)
+        return cast(Tensor, _Halve.apply(x)) if _halves(layer, x) else layer(x)
 
     def flatten(self, name: str, layer: nn.Flatten, x: Tensor) -> Tensor:
         if x.dim() == 5:
             return x.flatten(2)
         return self.vectors(x.flatten(1))
+
+
+def _halves(layer: nn.MaxPool2d, x: Tensor) -> bool:
+    plain = (layer.kernel_size, layer.stride, layer.padding, layer.dilation) == (2, 2, 0, 1)
+    return plain and x.shape[2] % 2 == x.shape[3] % 2 == 0
+
+
+class _Halve(torch.autograd.Function):
+    """2 x 2 max-pooling as comparisons of whole maps: torch's own goes pixel by pixel and takes twice as long.
+
+    The gradient goes to the first of equal pixels, as in torch: a later one must be larger to win.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        left, right = x[..., 0::2], x[..., 1::2]
+        wins = right > left
+        row = torch.maximum(left, right)
+        top, low = row[..., 0::2, :], row[..., 1::2, :]
+        ctx.save_for_backward(wins[..., 0::2, :], wins[..., 1::2, :], low > top)
+        return torch.maximum(top, low)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        right_top, right_low, low = ctx.saved_tensors
+        out = grad.new_empty(*grad.shape[:-2], 2 * grad.shape[-2], 2 * grad.shape[-1])
+        grad_low = grad * low
+        for row, half, right in ((1, grad_low, right_low), (0, grad - grad_low, right_top)):
+            out[..., row::2, 1::2] = half * right
+            out[..., row::2, 0::2] = half - out[..., row::2, 1::2]
+        return out
 
 
 _LAYERS: dict[type[nn.Module], Callable[[_Call, str, Any, Tensor], Tensor]] = {

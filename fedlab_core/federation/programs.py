@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from fedlab_core.pruning.masks import apply_masks
 from fedlab_core.types import Assignment, Batch, Buffers, GradFn, Masks, Params, RoundContext, Update
 
 
@@ -31,7 +32,9 @@ class ClientState(NamedTuple):
     """All that one client holds while it trains; tensors only, so that clients can be stacked.
 
     `anchor` is the model as received. `velocity` starts at zero in every round: kept across rounds, it would push at
-    weights that have been pruned since.
+    weights that have been pruned since. `keep` are the masks as numbers, 1.0 = kept: multiplying by booleans is slow.
+
+    `params` and `velocity` belong to the client and are overwritten by its steps; clients may share all the rest.
     """
 
     client_id: Tensor
@@ -39,6 +42,7 @@ class ClientState(NamedTuple):
     params: Params
     buffers: Buffers
     masks: Masks
+    keep: Params
     velocity: Params
     anchor: Params
     extras: dict[str, Tensor]
@@ -57,7 +61,7 @@ class ClientProgram(Protocol):
         """Unpack what was downloaded."""
 
     def step(self, state: ClientState, batch: Batch, grad: GradFn, ctx: RoundContext) -> ClientState:
-        """One local step on one batch."""
+        """One local step on one batch. `state` is used up: `params` and `velocity` may be overwritten."""
 
     def end(self, state: ClientState) -> Update:
         """What is uploaded."""
@@ -72,6 +76,8 @@ class MaskedSGD:
     """SGD under a mask: v <- momentum v + g, w <- (w - lr v) * m. With full masks it is FedAvg's local training.
 
     Pruned weights stay zero after every step; the gradient itself is not masked, as in FedSparsify (arXiv 2204.12430).
+    Computed as w <- w - lr (v * m), which is the same because w is under the mask already, and one pass over memory:
+    memory is what a step costs.
     """
 
     settings: LocalSettings
@@ -80,13 +86,15 @@ class MaskedSGD:
 
     def begin(self, assignment: Assignment, num_examples: int) -> ClientState:
         """Start from the downloaded model with zero velocity."""
+        params = assignment.params
         return ClientState(
             client_id=torch.tensor(assignment.client_id),
             num_examples=torch.tensor(num_examples),
-            params=assignment.params,
+            params={name: weight.clone() for name, weight in apply_masks(params, assignment.masks).items()},
             buffers=assignment.buffers,
             masks=assignment.masks,
-            velocity={name: torch.zeros_like(weight) for name, weight in assignment.params.items()},
+            keep={name: mask.to(params[name].dtype) for name, mask in assignment.masks.items()},
+            velocity={name: torch.zeros_like(weight) for name, weight in params.items()},
             anchor=assignment.params,
             extras=assignment.extras,
             loss_sum=torch.tensor(0.0, dtype=torch.float64),
@@ -99,14 +107,14 @@ class MaskedSGD:
         if self.correct is not None:
             grads = self.correct(state, grads)
         rate, momentum = self.settings.learning_rate, self.settings.momentum
-        # torch.add with alpha is one pass over memory; `w - rate * v` would be two, and memory is what a step costs.
-        velocity = {name: torch.add(g, state.velocity[name], alpha=momentum) for name, g in grads.items()}
-        params = {name: torch.add(weight, velocity[name], alpha=-rate) for name, weight in state.params.items()}
-        params |= {name: params[name] * mask for name, mask in state.masks.items()}
+        for name, weight in state.params.items():
+            velocity = state.velocity[name].mul_(momentum).add_(grads[name])
+            if name in state.keep:
+                weight.addcmul_(velocity, state.keep[name], value=-rate)
+            else:
+                weight.add_(velocity, alpha=-rate)
         return state._replace(
-            params=params,
             buffers=buffers,
-            velocity=velocity,
             loss_sum=state.loss_sum + loss.double(),
             num_steps=state.num_steps + 1,
         )

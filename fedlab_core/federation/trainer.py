@@ -87,7 +87,7 @@ class FastTrainer:
         cohort = Cohort(data)
         by_client = {assignment.client_id: assignment for assignment in assignments}
         begun = [program.begin(by_client[local.client_id], len(local.y_N)) for local in cohort.clients]
-        stack = tree_map(lambda *tensors: torch.stack(tensors), *begun)
+        stack = tree_map(_stacked, *begun)
         updates: dict[int, Update] = {}
         for step in range(cohort.num_steps[0] + 1):
             active = cohort.active(step)
@@ -98,6 +98,14 @@ class FastTrainer:
                 on_step()
                 stack = program.step(_prefix(stack, active), cohort.batch(step), grad, ctx)
         return [updates[assignment.client_id] for assignment in assignments]
+
+
+def _stacked(*tensors: Tensor) -> Tensor:
+    """One tensor with a leading client axis; what all clients share is not copied."""
+    first = tensors[0]
+    if all(tensor is first for tensor in tensors):
+        return first.expand(len(tensors), *first.shape)
+    return torch.stack(tensors)
 
 
 def _client(stack: Any, k: int) -> Any:
