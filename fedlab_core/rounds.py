@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +21,7 @@ from fedlab_core.federation.messages import pack_assignment, pack_update, unpack
 from fedlab_core.federation.trainer import TRAINERS, OnStep, no_step_hook
 from fedlab_core.models import build_model, init_params, noise_shapes
 from fedlab_core.pruning.masks import apply_masks, layer_density, sparsity
-from fedlab_core.types import Assignment, Params, RoundContext, RoundRecord, ServerState, Update
+from fedlab_core.types import Assignment, Masks, Params, RoundContext, RoundRecord, ServerState, Update
 
 BACKWARD_FACTOR = 3
 """Training / forward FLOPs: the backward pass counts as two forwards (gradients of weights and of inputs)."""
@@ -71,8 +72,44 @@ def sample_clients(num_clients: int, participation: float, ctx: RoundContext) ->
     return sorted(drawn.tolist())
 
 
+class Report(NamedTuple):
+    """What comes back from one client: its encoded update, and what its training cost."""
+
+    payload: bytes
+    effective_flops: float
+
+
+Download = tuple[int, bytes]
+"""A client's id and its encoded assignment."""
+
+
+class RunClients(Protocol):
+    """Does the clients' side of a round, in this process or elsewhere."""
+
+    def __call__(
+        self, federation: Federation, downloads: Sequence[Download], ctx: RoundContext, on_step: OnStep = no_step_hook
+    ) -> list[Report]:
+        """Reports in the order of `downloads`."""
+
+
+def client_side(
+    federation: Federation, downloads: Sequence[Download], ctx: RoundContext, on_step: OnStep = no_step_hook
+) -> list[Report]:
+    """Every client reads its download, trains, prunes what it sends, and uploads; equal downloads are decoded once."""
+    decoded = {id(payload): unpack_assignment(payload, client_id) for client_id, payload in downloads}
+    assignments = [replace(decoded[id(payload)], client_id=client_id) for client_id, payload in downloads]
+    return [
+        _upload(federation, assignment, update, ctx)
+        for assignment, update in zip(assignments, _train(federation, assignments, ctx, on_step), strict=True)
+    ]
+
+
 def run_round(
-    federation: Federation, server: ServerState, ctx: RoundContext, on_step: OnStep = no_step_hook
+    federation: Federation,
+    server: ServerState,
+    ctx: RoundContext,
+    on_step: OnStep = no_step_hook,
+    run_clients: RunClients = client_side,
 ) -> RoundRecord:
     """Assign, train, upload, merge, prune, measure. `server` is left as it is; the next state is in the record."""
     start = time.perf_counter()
@@ -81,9 +118,10 @@ def run_round(
     drawn = sample_clients(len(holders), federation.experiment.federation.participation, ctx)
     clients = [holders[place] for place in drawn]
 
-    assignments, download_bytes = _broadcast(federation, server, clients, ctx)
-    trained = _train(federation, assignments, ctx, on_step)
-    updates, upload_bytes = _upload(federation, server, trained, ctx)
+    downloads = _broadcast(federation, server, clients, ctx)
+    reports = run_clients(federation, downloads, ctx, on_step)
+    # The server sees only what was decoded from the payloads.
+    updates = [unpack_update(report.payload, k, server) for k, report in zip(clients, reports, strict=True)]
 
     merged = strategy.aggregate(updates, server)
     _refuse_divergence(merged, ctx)
@@ -101,10 +139,10 @@ def run_round(
         clients=tuple(clients),
         accuracy_before_purge=tested.accuracy if unpruned else _evaluate(federation, before).accuracy,
         train_loss=_mean_loss(updates),
-        upload_bytes=upload_bytes,
-        download_bytes=download_bytes,
-        dense_flops=_training_flops(federation, updates, dense=True),
-        effective_flops=_training_flops(federation, trained, dense=False),
+        upload_bytes=sum(len(report.payload) for report in reports),
+        download_bytes=sum(len(payload) for _, payload in downloads),
+        dense_flops=round(sum(_training_flops(federation, update.num_examples, {}) for update in updates)),
+        effective_flops=round(sum(report.effective_flops for report in reports)),
         round_s=time.perf_counter() - start,
     )
 
@@ -146,21 +184,17 @@ def start_record(federation: Federation, server: ServerState, round: int) -> Rou
 
 def _broadcast(
     federation: Federation, server: ServerState, clients: Sequence[int], ctx: RoundContext
-) -> tuple[list[Assignment], int]:
-    """Every client's download, really encoded and decoded; equal ones only once, but charged each time."""
-    received, total = [], 0
-    payloads: dict[tuple[int, ...], tuple[int, Assignment]] = {}
+) -> list[Download]:
+    """Every client's download; equal ones are encoded once."""
+    payloads: dict[tuple[int, ...], bytes] = {}
     sent = [federation.experiment.strategy.assign(server, client_id, ctx) for client_id in clients]
+    keys = []
     for assignment in sent:
         groups = (assignment.params, assignment.buffers, assignment.masks, assignment.extras)
-        key = tuple(id(tensor) for named in groups for tensor in named.values())
-        if key not in payloads:
-            payload = pack_assignment(assignment)
-            payloads[key] = len(payload), unpack_assignment(payload, assignment.client_id)
-        size, decoded = payloads[key]
-        received.append(replace(decoded, client_id=assignment.client_id))
-        total += size
-    return received, total
+        keys.append(tuple(id(tensor) for named in groups for tensor in named.values()))
+        if keys[-1] not in payloads:
+            payloads[keys[-1]] = pack_assignment(assignment)
+    return [(assignment.client_id, payloads[key]) for assignment, key in zip(sent, keys, strict=True)]
 
 
 def _train(
@@ -176,17 +210,12 @@ def _train(
     return TRAINERS[settings.trainer].train(federation.model, program, assignments, data, ctx, on_step)
 
 
-def _upload(
-    federation: Federation, server: ServerState, trained: Sequence[Update], ctx: RoundContext
-) -> tuple[list[Update], int]:
-    """Every client prunes what it sends; the server sees only what was decoded from the payload."""
-    received, total = [], 0
-    for update in trained:
-        masks = federation.experiment.strategy.prune_upload(server, update, ctx)
-        payload = pack_update(replace(update, masks=masks))
-        received.append(unpack_update(payload, update.client_id, server))
-        total += len(payload)
-    return received, total
+def _upload(federation: Federation, received: Assignment, update: Update, ctx: RoundContext) -> Report:
+    """A client prunes what it sends, as far as it knows the server: by what it has received."""
+    known = ServerState(received.params, received.buffers, received.masks, received.extras)
+    masks = federation.experiment.strategy.prune_upload(known, update, ctx)
+    payload = pack_update(replace(update, masks=masks))
+    return Report(payload, _training_flops(federation, update.num_examples, update.masks))
 
 
 def _evaluate(federation: Federation, server: ServerState) -> Evaluation:
@@ -198,11 +227,10 @@ def _mean_loss(updates: Sequence[Update]) -> float:
     return sum(update.train_loss * update.num_examples for update in updates) / total
 
 
-def _training_flops(federation: Federation, updates: Sequence[Update], dense: bool) -> int:
-    """FLOPs of this round's local training, each client under the masks it trained with, or as if unpruned."""
+def _training_flops(federation: Federation, num_examples: int, masks: Masks) -> float:
+    """FLOPs of one client's local training in a round, under the masks it trained with."""
     epochs = federation.experiment.federation.local_epochs
-    forward = [effective_flops(federation.layer_flops, {} if dense else u.masks) * u.num_examples for u in updates]
-    return round(BACKWARD_FACTOR * epochs * sum(forward))
+    return BACKWARD_FACTOR * epochs * num_examples * effective_flops(federation.layer_flops, masks)
 
 
 def _record(

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from fedlab_core.experiment import Experiment, SettingError
 from fedlab_core.federation.trainer import OnStep, no_step_hook
-from fedlab_core.rounds import Federation, initial_record, run_round
+from fedlab_core.processes import crew
+from fedlab_core.rounds import Federation, client_side, initial_record, run_round
 from fedlab_core.types import RoundRecord, ServerState
 
 
@@ -15,6 +16,7 @@ def simulate(
     *,
     start: tuple[int, ServerState] | None = None,
     on_step: OnStep = no_step_hook,
+    processes: int = 1,
 ) -> Iterator[RoundRecord]:
     """Yield the record of each round as it ends: round 0 (the untrained model) to round T.
 
@@ -23,10 +25,12 @@ def simulate(
         start: (r, the state after round r): continue with round r + 1. Going on from a saved state or never having
             stopped makes no difference, because every random draw depends on seed, round, purpose and client only.
         on_step: called between client steps; it may block (pause) or raise (stop).
+        processes: the clients of a round are spread over so many. Another number may round sums differently.
 
     Raises:
         SettingError: `start` is no state of this experiment.
         DataError, PartitionError, ValueError: as `Federation.of`; or training diverged.
+        HelperError: one of the processes ended.
     """
     federation = Federation.of(experiment)
     if start is None:
@@ -35,8 +39,9 @@ def simulate(
         start = (0, record.state)
     done, server = start
     _refuse_foreign(federation, server)
+    run_clients = crew(processes) if processes > 1 else client_side
     for round in range(done + 1, experiment.federation.rounds + 1):
-        record = run_round(federation, server, federation.context(round), on_step)
+        record = run_round(federation, server, federation.context(round), on_step, run_clients)
         server = record.state
         yield record
 

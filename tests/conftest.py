@@ -1,5 +1,6 @@
 """What holds for every test: one thread, the same examples each time, and no network."""
 
+import os
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -10,6 +11,9 @@ from hypothesis import HealthCheck, settings
 
 # Test processes run side by side: one thread each is faster than several that compete for the same cores.
 torch.set_num_threads(1)
+
+# Tests of several processes say so themselves; to the others helpers would only bring their time to start.
+os.environ.setdefault("FEDLAB_PROCESSES", "1")
 
 # The clock of a busy machine must not decide about a test, so neither deadlines nor "too slow" count.
 settings.register_profile("fedlab", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -27,6 +27,7 @@ LAYERS = {
     "strategies": 3,
     "experiment": 4,
     "rounds": 4,
+    "processes": 5,
     "simulation": 5,
     "runs": 6,
     "privacy": 6,
@@ -37,8 +38,8 @@ LAYERS = {
     "cli": 7,
     "__init__": 8,  # the public names
 }
-# Neighbours in one layer that need each other: a round reads the experiment.
-SIDEWAYS = {("rounds", "experiment")}
+# Neighbours in one layer that need each other: a round reads the experiment, a simulation may use processes.
+SIDEWAYS = {("rounds", "experiment"), ("simulation", "processes")}
 # What is built on the core; the core knows nothing of it.
 OUTSIDE = {"app", "benchmarks", "notebooks", "tests"}
 

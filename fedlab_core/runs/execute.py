@@ -118,7 +118,14 @@ def fork(
         server = fork_state(parent.experiment, federation, _state_after(store, parent, round))
         first = start_record(federation, server, round)
     return store.create(
-        child, name=name, owner=owner, parent_id=parent.run_id, parent_round=round, status=status, first=first
+        child,
+        name=name,
+        owner=owner,
+        parent_id=parent.run_id,
+        parent_round=round,
+        status=status,
+        first=first,
+        machine={"processes": parent.processes},
     )
 
 
@@ -142,7 +149,7 @@ def sentence(error: BaseException) -> str:
 def _records(store: RunStore, run_id: str, on_step: OnStep) -> Iterator[RoundRecord]:
     info = store.get(run_id)
     start = store.state(run_id) if info.last_row else None
-    return simulate(info.experiment, start=start, on_step=on_step)
+    return simulate(info.experiment, start=start, on_step=on_step, processes=info.processes)
 
 
 class _Obedience:
@@ -188,5 +195,5 @@ def _state_after(store: RunStore, info: RunInfo, round: int) -> ServerState:
     stored, server = store.state(info.run_id, round)
     if stored == round:
         return server
-    again = simulate(info.experiment, start=(stored, server))
+    again = simulate(info.experiment, start=(stored, server), processes=info.processes)
     return next(record.state for record in again if record.round == round)

@@ -16,6 +16,7 @@ import psutil
 
 from fedlab_core import __version__
 from fedlab_core.experiment import Experiment
+from fedlab_core.processes import MOST, default_processes
 
 Status = Literal["queued", "running", "paused", "stopped", "finished", "interrupted", "failed"]
 """Stopped: by request. Interrupted: its process ended. Both go on where they were; `queued` waits for a worker."""
@@ -43,7 +44,7 @@ class RunInfo:
         rounds_done: the newest round that is stored; 0 also where nothing is stored yet.
         error: why it failed, one sentence; else empty.
         owner: who may stop it: a token that the dashboard gives, empty for the command line.
-        machine: platform, processor, cpu_count, threads, torch, python, fedlab_core: where it was computed (last).
+        machine: where it was computed (last): platform, processor, cpu_count, threads, processes, and versions.
         last_row: the newest round as `RoundRecord.to_json` writes it.
     """
 
@@ -59,6 +60,11 @@ class RunInfo:
     owner: str
     machine: dict[str, Any]
     last_row: dict[str, Any] | None
+
+    @property
+    def processes(self) -> int:
+        """Over how many processes its clients are spread; kept when it is resumed, because sums are rounded by it."""
+        return recorded_processes(self.machine)
 
     @property
     def first_round(self) -> int:
@@ -89,6 +95,12 @@ def _experiment(text: str) -> Experiment:
     return Experiment.parse(loads(text))
 
 
+def recorded_processes(machine: dict[str, Any]) -> int:
+    """What a run's record of its machine says; 1 where it says nothing possible: it may come from elsewhere."""
+    count = machine.get("processes")
+    return count if isinstance(count, int) and 1 <= count <= MOST else 1
+
+
 def machine() -> dict[str, Any]:
     """Where a run is computed: results are bit-identical only on the same kind of machine and the same torch."""
     try:
@@ -100,6 +112,7 @@ def machine() -> dict[str, Any]:
         "processor": _processor(),
         "cpu_count": os.cpu_count() or 1,
         "threads": THREADS,
+        "processes": default_processes(),
         "python": platform.python_version(),
         "torch": torch_version,
         "fedlab_core": __version__,

@@ -7,7 +7,7 @@ from typing import Literal
 
 from fedlab_core.runs.blobs import RunError
 from fedlab_core.runs.database import Database
-from fedlab_core.runs.info import Status, Wish, is_alive, machine, this_process
+from fedlab_core.runs.info import Status, Wish, is_alive, machine, recorded_processes, this_process
 from fedlab_core.runs.tables import run_row
 
 Action = Literal["pause", "resume", "stop", "step"]
@@ -39,10 +39,12 @@ class RunQueue:
             _refuse_finished(run_id, row["status"])
             if row["pid"] is not None:
                 raise RunError(f"run {run_id} is {row['status']} already, in another process")
+            before = json.loads(row["machine"])
+            kept = {"processes": recorded_processes(before)} if before else {}
             connection.execute(
                 "UPDATE runs SET status = 'running', error = '', machine = ?, pid = ?, pid_started = ?"
                 " WHERE run_id = ?",
-                (json.dumps(machine()), *this_process(), run_id),
+                (json.dumps({**machine(), **kept}), *this_process(), run_id),
             )
         return run_id
 

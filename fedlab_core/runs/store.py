@@ -8,6 +8,7 @@ with RunStore() as store:
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -68,8 +69,12 @@ class RunStore(RunQueue):
         parent_round: int | None = None,
         status: Status = "queued",
         first: RoundRecord | None = None,
+        machine: Mapping[str, Any] | None = None,
     ) -> str:
-        """A new run and its id. A queued one is taken by a worker; `first` is the round from which a fork continues."""
+        """A new run and its id. A queued one is taken by a worker.
+
+        Of a fork, `first` is the round from which it continues, and `machine` says over how many processes.
+        """
         with self._database.transaction() as connection:
             run_id = insert_run(
                 connection,
@@ -80,6 +85,7 @@ class RunStore(RunQueue):
                 parent_id=parent_id,
                 parent_round=parent_round,
                 status=status,
+                machine=machine,
             )
             if first is not None:
                 insert_round(connection, run_id, first.to_json(), pack(first.state))

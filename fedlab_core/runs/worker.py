@@ -167,10 +167,12 @@ def warm_up() -> None:
     import torch
 
     from fedlab_core.experiment import Experiment
+    from fedlab_core.processes import crew, default_processes
     from fedlab_core.runs.info import THREADS
     from fedlab_core.simulation import simulate
 
     torch.set_num_threads(THREADS)
+    crew(default_processes()).start()
     one_round = {
         "data.num_clients": 5,
         "federation.rounds": 1,

@@ -1,0 +1,152 @@
+"""Helpers change who computes a client, and nothing else; what goes wrong with one is said."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from itertools import pairwise
+
+import psutil
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fedlab_core.experiment import Experiment
+from fedlab_core.processes import MOST, Crew, HelperError, default_processes, split
+from fedlab_core.rounds import Federation, initial_record, run_round
+from fedlab_core.simulation import simulate
+
+BASE = Experiment().replace({"data.num_clients": 6, "federation.rounds": 3, "federation.local_epochs": 1})
+STRATEGIES = ["fedavg", "fedprox", "fedsparsify-global", "fedsparsify-local", "random"]
+
+
+@pytest.fixture(scope="module")
+def crew() -> Iterator[Crew]:
+    with_helper = Crew(2)
+    with_helper.start()
+    yield with_helper
+    with_helper.close()
+
+
+@pytest.fixture(autouse=True)
+def ready(crew: Crew, wait_until_ready: None) -> None:
+    """Every test finds the helper ready."""
+
+
+@pytest.fixture
+def wait_until_ready(crew: Crew) -> None:
+    crew.start()
+    crew.wait()
+
+
+def helper_of(crew: Crew) -> psutil.Process:
+    (child,) = [c for c in psutil.Process().children() if "fedlab_core.processes" in c.cmdline()]
+    return child
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_ready_helper_and_an_absent_one_give_the_same_bytes(crew: Crew, strategy: str) -> None:
+    experiment = BASE.replace({"strategy.name": strategy})
+    federation = Federation.of(experiment)
+    alone = Crew(2)  # its helper is never ready in time: all shares are computed here
+    alone.start = lambda: None  # type: ignore[method-assign]
+    shared = apart = initial_record(federation)
+    for round in range(1, 4):
+        shared = run_round(federation, shared.state, federation.context(round), run_clients=crew)
+        apart = run_round(federation, apart.state, federation.context(round), run_clients=alone)
+        assert shared.state.sha256() == apart.state.sha256()
+        assert shared.upload_bytes == apart.upload_bytes
+        assert shared.effective_flops == apart.effective_flops
+
+
+def test_one_process_or_two_agree(crew: Crew) -> None:
+    federation = Federation.of(BASE)
+    server, ctx = initial_record(federation).state, federation.context(1)
+    one = run_round(federation, server, ctx)
+    two = run_round(federation, server, ctx, run_clients=crew)
+    for name, weight in one.state.params.items():
+        assert float((weight - two.state.params[name]).abs().max()) < 1e-5
+    assert one.train_loss == pytest.approx(two.train_loss, rel=1e-5)
+    assert (one.clients, one.dense_flops) == (two.clients, two.dense_flops)
+
+
+def test_a_killed_helper_is_said_and_the_next_round_goes_on(crew: Crew) -> None:
+    federation = Federation.of(BASE)
+    server, ctx = initial_record(federation).state, federation.context(1)
+    helper, steps = helper_of(crew), iter(range(1000))
+
+    def kill_at_step_two() -> None:
+        if next(steps) == 2:
+            os.kill(helper.pid, signal.SIGKILL)
+
+    with pytest.raises(HelperError, match=r"a helper process ended in round 1 \(exit code -9\); .* resumed"):
+        run_round(federation, server, ctx, kill_at_step_two, run_clients=crew)
+    again = run_round(federation, server, ctx, run_clients=crew)
+    assert again.round == 1
+
+
+def test_what_fails_in_a_helper_is_named(crew: Crew) -> None:
+    federation = Federation.of(BASE)
+    crew._helpers[0].send(federation.experiment, 1, [(0, b"no message")])
+    with pytest.raises(HelperError, match="a helper process failed in round 1: CodecError"):
+        crew._helpers[0].receive(1, lambda: None)
+
+
+def test_leaving_a_round_ends_the_helper_that_is_in_it(crew: Crew) -> None:
+    federation = Federation.of(BASE)
+    helper = helper_of(crew)
+
+    def leave() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_round(federation, initial_record(federation).state, federation.context(1), leave, run_clients=crew)
+    assert not helper.is_running()
+
+
+def test_a_helper_ends_with_the_pipe(crew: Crew) -> None:
+    own = Crew(2)
+    own.start()
+    own.wait()
+    (process,) = [helper._process for helper in own._helpers]
+    assert process.stdin is not None
+    process.stdin.close()
+    assert process.wait(60) == 0
+    own.close()
+
+
+def test_simulate_with_processes() -> None:
+    whole = list(simulate(BASE, processes=2))
+    assert [record.round for record in whole] == [0, 1, 2, 3]
+    resumed = list(simulate(BASE, start=(1, whole[1].state), processes=2))
+    assert resumed[-1].state.sha256() == whole[-1].state.sha256()
+
+
+@given(sizes=st.lists(st.integers(0, 1000), max_size=30), parts=st.integers(1, 8))
+def test_every_client_is_in_one_share_and_shares_are_alike(sizes: list[int], parts: int) -> None:
+    shares = split(sizes, parts)
+    assert sorted(place for share in shares for place in share) == list(range(len(sizes)))
+    loads = sorted(sum(sizes[place] for place in share) for share in shares)
+    assert loads[-1] - loads[0] <= max(sizes, default=0)
+    assert all(a <= b for a, b in pairwise(loads))
+
+
+@pytest.mark.parametrize(("asked", "count"), [("3", 3), ("1", 1)])
+def test_the_number_of_processes_can_be_asked_for(asked: str, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FEDLAB_PROCESSES", asked)
+    assert default_processes() == count
+
+
+@pytest.mark.parametrize("asked", ["", "0", "many", "-2"])
+def test_the_number_of_processes_is_by_default_that_of_the_processors(
+    asked: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FEDLAB_PROCESSES", asked)
+    assert 1 <= default_processes() <= MOST
+
+
+def test_one_client_needs_no_helper(crew: Crew) -> None:
+    federation = Federation.of(BASE.replace({"federation.participation": 0.1}))
+    record = run_round(federation, initial_record(federation).state, federation.context(1), run_clients=crew)
+    assert len(record.clients) == 1
