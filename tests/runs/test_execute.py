@@ -11,6 +11,7 @@ from fedlab_core.federation.messages import pack_update
 from fedlab_core.rounds import Federation, run_round
 from fedlab_core.runs import tables
 from fedlab_core.runs.execute import Interrupted, execute, execute_claimed, fork, sentence
+from fedlab_core.runs.info import recorded_processes
 from fedlab_core.runs.store import RunError
 from fedlab_core.simulation import simulate
 
@@ -187,6 +188,29 @@ def test_threads_are_one_during_the_run_and_as_before_after_it(store, tiny):
         assert (seen, torch.get_num_threads()) == ({1}, 2)
     finally:
         torch.set_num_threads(before)
+
+
+def test_the_number_of_processes_stays_with_the_run(store, tiny, monkeypatch):
+    experiment = tiny.replace({"model.name": "cnn_small", "federation.rounds": 3})
+    monkeypatch.setenv("FEDLAB_PROCESSES", "2")
+    whole = finished(store, experiment)
+    run_id = store.create(experiment)
+    with pytest.raises(Interrupted):
+        execute(store, run_id, on_step=Steps(30, leave))
+    assert store.get(run_id).processes == 2
+    monkeypatch.setenv("FEDLAB_PROCESSES", "1")  # as on a smaller machine
+    execute(store, run_id)
+    child = fork(store, whole, 1, {})
+    execute(store, child)
+    for again in (run_id, child):
+        assert store.get(again).processes == 2
+        assert store.state(again)[1].sha256() == store.state(whole)[1].sha256()
+    assert store.get(finished(store, experiment)).processes == 1
+
+
+@pytest.mark.parametrize("claim", [0, 1000, -1, True, "2", None, 1.5])
+def test_an_impossible_number_of_processes_is_not_believed(claim):
+    assert recorded_processes({"processes": claim}) == 1
 
 
 def test_a_fork_without_changes_repeats_its_parent(store, tiny):
