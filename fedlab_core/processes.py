@@ -21,8 +21,8 @@ import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import IO, Any, NamedTuple
 
@@ -38,6 +38,17 @@ MOST = 8
 
 _LENGTH = struct.Struct("<I")
 _LOOK_S = 0.005
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute with one torch thread, and leave the setting as it was."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 class HelperError(RuntimeError):
@@ -72,12 +83,20 @@ class Crew:
     def __init__(self, processes: int) -> None:
         self.processes = processes
         self._helpers: list[_Helper] = []
+        self._hopeless = False
         self._busy = threading.Lock()
 
     def start(self) -> None:
-        """Start the helpers that are missing. Returns at once; they are ready a little later."""
+        """Start the helpers that are missing. Returns at once; they are ready a little later.
+
+        One that ends before it is ready is not started again: whatever is wrong, all can be computed here.
+        """
+        lost = [helper for helper in self._helpers if not helper.alive]
+        for helper in lost:
+            helper.close()
+            self._hopeless |= not helper.was_ready
         self._helpers = [helper for helper in self._helpers if helper.alive]
-        while len(self._helpers) < self.processes - 1:
+        while len(self._helpers) < self.processes - 1 and not self._hopeless:
             self._helpers.append(_Helper())
 
     def wait(self) -> None:
@@ -94,7 +113,7 @@ class Crew:
     def __call__(
         self, federation: Federation, downloads: Sequence[Download], ctx: RoundContext, on_step: OnStep = no_step_hook
     ) -> list[Report]:
-        """See `fedlab_core.rounds.client_side`.
+        """See `fedlab_core.rounds.client_side`. Every process computes with one thread.
 
         Raises:
             HelperError: a helper died or could not do its part.
@@ -112,7 +131,8 @@ class Crew:
                 for share, helper in sent:
                     helper.send(federation.experiment, ctx.round, [downloads[place] for place in share])
                 for share in (shares[0], *shares[1 + len(sent) :]):
-                    done = client_side(federation, [downloads[place] for place in share], ctx, on_step)
+                    with one_thread():
+                        done = client_side(federation, [downloads[place] for place in share], ctx, on_step)
                     reports.update(zip(share, done, strict=True))
                 for share, helper in sent:
                     reports.update(zip(share, helper.receive(ctx.round, on_step), strict=True))
@@ -148,7 +168,7 @@ class _Helper:
             env={**os.environ, "OMP_NUM_THREADS": "1"},
         )
         self._replies: queue.SimpleQueue[_Frame | None] = queue.SimpleQueue()
-        self.ready = False
+        self.ready = self.was_ready = False
         self.spoke = threading.Event()
         threading.Thread(target=self._listen, daemon=True).start()
 
@@ -191,7 +211,7 @@ class _Helper:
             while (frame := _read(replies)) is not None:
                 if self.ready:
                     self._replies.put(frame)
-                self.ready = True
+                self.ready = self.was_ready = True
                 self.spoke.set()
         self.ready = False
         self.spoke.set()

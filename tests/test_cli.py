@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from fedlab_core.cli import app
-from fedlab_core.runs.execute import one_thread
+from fedlab_core.processes import one_thread
 from fedlab_core.runs.recipes import RECIPES, recipe
 from fedlab_core.runs.store import RunStore
 from fedlab_core.simulation import simulate

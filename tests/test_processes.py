@@ -116,6 +116,18 @@ def test_a_helper_ends_with_the_pipe(crew: Crew) -> None:
     own.close()
 
 
+def test_a_helper_that_never_gets_ready_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONHOME", "/nowhere")  # no Python can start so
+    broken, federation = Crew(2), Federation.of(BASE)
+    broken.start()
+    (first,) = broken._helpers
+    broken.wait()
+    first._process.wait()
+    record = run_round(federation, initial_record(federation).state, federation.context(1), run_clients=broken)
+    assert record.round == 1
+    assert broken._helpers == []
+
+
 def test_simulate_with_processes() -> None:
     whole = list(simulate(BASE, processes=2))
     assert [record.round for record in whole] == [0, 1, 2, 3]

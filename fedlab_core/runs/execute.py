@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-import torch
-
 from fedlab_core.experiment import SettingError
 from fedlab_core.federation.trainer import OnStep, no_step_hook
+from fedlab_core.processes import one_thread
 from fedlab_core.rounds import Federation, start_record
-from fedlab_core.runs.info import THREADS, RunInfo
+from fedlab_core.runs.info import RunInfo
 from fedlab_core.runs.store import RunError, RunStore, Status, Wish
 from fedlab_core.simulation import fork_state, simulate
 from fedlab_core.types import RoundRecord, ServerState
@@ -127,17 +125,6 @@ def fork(
         first=first,
         machine={"processes": parent.processes},
     )
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Compute with one torch thread, and leave the setting as it was."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(THREADS)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def sentence(error: BaseException) -> str:
