@@ -65,7 +65,10 @@ class Strategy(BaseModel):
         return MaskedSGD(settings)
 
     def prune_upload(self, server: ServerState, update: Update, ctx: RoundContext) -> Masks:
-        """The mask under which client k uploads, computed by the client. Default: the one it trained under."""
+        """The mask under which client k uploads, computed by the client. Default: the one it trained under.
+
+        `server` is the server as the client knows it: what it has downloaded, with extras as `state`.
+        """
         return update.masks
 
     def aggregate(self, updates: Sequence[Update], previous: ServerState) -> Params:
