@@ -61,10 +61,10 @@ class _Frame(NamedTuple):
 
 
 def default_processes() -> int:
-    """As many as there are processors for this process; the variable FEDLAB_PROCESSES says otherwise."""
+    """As many as there are processors, or as the variable FEDLAB_PROCESSES says; at most `MOST`."""
     asked = os.environ.get("FEDLAB_PROCESSES", "")
     if asked.isdecimal() and int(asked):
-        return int(asked)
+        return min(int(asked), MOST)
     free = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(free, MOST)
 
@@ -95,7 +95,7 @@ class Crew:
         for helper in lost:
             helper.close()
             self._hopeless |= not helper.was_ready
-        self._helpers = [helper for helper in self._helpers if helper.alive]
+        self._helpers = [helper for helper in self._helpers if helper not in lost]
         while len(self._helpers) < self.processes - 1 and not self._hopeless:
             self._helpers.append(_Helper())
 
@@ -246,7 +246,7 @@ def _read(stream: IO[bytes]) -> _Frame | None:
     except ValueError:
         return None
     payloads = [stream.read(size) for size in head["sizes"]]
-    return _Frame(head, payloads) if all(map(len, payloads)) or not head["sizes"] else None
+    return _Frame(head, payloads) if [len(payload) for payload in payloads] == head["sizes"] else None
 
 
 class _Orphaned(BaseException):

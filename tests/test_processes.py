@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedlab_core.experiment import Experiment
-from fedlab_core.processes import MOST, Crew, HelperError, default_processes, split
+from fedlab_core.processes import MOST, Crew, HelperError, _Frame, _read, _write, default_processes, split
 from fedlab_core.rounds import Federation, initial_record, run_round
 from fedlab_core.simulation import simulate
 
@@ -144,7 +145,7 @@ def test_every_client_is_in_one_share_and_shares_are_alike(sizes: list[int], par
     assert all(a <= b for a, b in pairwise(loads))
 
 
-@pytest.mark.parametrize(("asked", "count"), [("3", 3), ("1", 1)])
+@pytest.mark.parametrize(("asked", "count"), [("3", 3), ("1", 1), ("1000", MOST)])
 def test_the_number_of_processes_can_be_asked_for(asked: str, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FEDLAB_PROCESSES", asked)
     assert default_processes() == count
@@ -156,6 +157,16 @@ def test_the_number_of_processes_is_by_default_that_of_the_processors(
 ) -> None:
     monkeypatch.setenv("FEDLAB_PROCESSES", asked)
     assert 1 <= default_processes() <= MOST
+
+
+def test_a_frame_that_was_cut_off_is_the_end() -> None:
+    stream = io.BytesIO()
+    _write(stream, _Frame({"round": 1}, [b"", b"some bytes"]))
+    whole = stream.getvalue()
+    frame = _read(io.BytesIO(whole))
+    assert frame is not None
+    assert (frame.head["round"], frame.payloads) == (1, [b"", b"some bytes"])
+    assert all(_read(io.BytesIO(whole[:cut])) is None for cut in range(len(whole)))
 
 
 def test_one_client_needs_no_helper(crew: Crew) -> None:
