@@ -26,6 +26,10 @@ from fedlab_core.types import Assignment, Masks, Params, RoundContext, RoundReco
 BACKWARD_FACTOR = 3
 """Training / forward FLOPs: the backward pass counts as two forwards (gradients of weights and of inputs)."""
 
+STEP_FLOPS = 5e8
+"""A step of stacked clients does about so much. Less is mostly overhead; more falls out of the processor's caches, and
+needs memory. A fixed number, because how clients are stacked decides how sums are rounded."""
+
 
 @dataclass(frozen=True)
 class Federation:
@@ -97,11 +101,21 @@ def client_side(
 ) -> list[Report]:
     """Every client reads its download, trains, prunes what it sends, and uploads; equal downloads are decoded once."""
     decoded = {id(payload): unpack_assignment(payload, client_id) for client_id, payload in downloads}
-    assignments = [replace(decoded[id(payload)], client_id=client_id) for client_id, payload in downloads]
-    return [
-        _upload(federation, assignment, update, ctx)
-        for assignment, update in zip(assignments, _train(federation, assignments, ctx, on_step), strict=True)
-    ]
+    reports: dict[int, Report] = {}
+    for cohort in _cohorts(federation, downloads):
+        assignments = [replace(decoded[id(payload)], client_id=client_id) for client_id, payload in cohort]
+        for assignment, update in zip(assignments, _train(federation, assignments, ctx, on_step), strict=True):
+            reports[update.client_id] = _upload(federation, assignment, update, ctx)
+    return [reports[client_id] for client_id, _ in downloads]
+
+
+def _cohorts(federation: Federation, downloads: Sequence[Download]) -> list[Sequence[Download]]:
+    """Who is trained together: clients of like sizes, as many as a step of `STEP_FLOPS` is for."""
+    settings = federation.experiment.federation
+    one = BACKWARD_FACTOR * settings.batch_size * sum(federation.layer_flops.values())
+    width = max(1, round(STEP_FLOPS / max(one, 1)))
+    by_size = sorted(downloads, key=lambda download: -int(federation.data.sizes[download[0]]))
+    return [by_size[start : start + width] for start in range(0, len(by_size), width)]
 
 
 def run_round(
@@ -201,10 +215,11 @@ def _train(
     federation: Federation, assignments: Sequence[Assignment], ctx: RoundContext, on_step: OnStep
 ) -> list[Update]:
     settings = federation.experiment.federation
-    local, width = settings.local, noise_shapes(federation.model)
+    local, noise = settings.local, noise_shapes(federation.model)
+    rows = [federation.data.train_rows(assignment.client_id) for assignment in assignments]
     data = [
-        LocalData.of(a.client_id, federation.data.train(a.client_id), local.local_epochs, local.batch_size, width, ctx)
-        for a in assignments
+        LocalData.of(assignment.client_id, examples, local.local_epochs, local.batch_size, noise, ctx)
+        for assignment, examples in zip(assignments, rows, strict=True)
     ]
     program = federation.experiment.strategy.program(local)
     return TRAINERS[settings.trainer].train(federation.model, program, assignments, data, ctx, on_step)

@@ -7,9 +7,9 @@ Units are in names: `upload_bytes`, `dense_flops`, `round_s`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, Protocol
 
 import torch
 from pydantic import Field
@@ -51,8 +51,13 @@ class Gradient(NamedTuple):
     buffers: Buffers
 
 
-GradFn = Callable[[Params, Buffers, Batch], Gradient]
-"""Loss and gradient of the model. Supplied by the trainer, so that a client program does not know who runs it."""
+class GradFn(Protocol):
+    """Loss and gradient of the model. Supplied by the trainer, so that a client program does not know who runs it."""
+
+    def __call__(
+        self, params: Params, buffers: Buffers, batch: Batch, onto: Params | None = None, decay: float = 0.0
+    ) -> Gradient:
+        """With `onto`, the gradient is added to decay x these tensors, in place, and they come back as `grads`."""
 
 
 @dataclass(frozen=True)

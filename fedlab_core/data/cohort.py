@@ -1,37 +1,41 @@
-"""From clients' examples to batches: one client at a time, or all clients of a round stacked.
+"""From clients' examples to batches: one client at a time, or the clients of a round stacked.
 
-K clients, S steps, B batch, I input dimensions.
+K clients, E epochs, S steps, B batch, N examples, I input dimensions.
 
-Both forms come from one plan (`batch_plan`), so that whoever runs a client sees the same batches in the same order.
+Both forms come from one order (`epoch_orders`), so that whoever runs a client sees the same batches in the same order.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F  # noqa: N812 - torch's own convention
 from torch.nn.utils.rnn import pad_sequence
 
 from fedlab_core.types import Batch, RoundContext
 
 
-def batch_plan(num_examples: int, local_epochs: int, batch_size: int, generator: torch.Generator) -> list[Tensor]:
-    """Indices of each step's examples: every epoch is a fresh permutation, its last batch may be short."""
-    epochs = (torch.randperm(num_examples, generator=generator) for _ in range(local_epochs if num_examples else 0))
-    return [batch for epoch in epochs for batch in epoch.split(batch_size)]
+def epoch_orders(num_examples: int, local_epochs: int, generator: torch.Generator) -> Tensor:
+    """The order of a client's examples in each epoch, int64 [E, N]: a fresh permutation each."""
+    if not num_examples:
+        return torch.zeros(local_epochs, 0, dtype=torch.int64)
+    return torch.stack([torch.randperm(num_examples, generator=generator) for _ in range(local_epochs)])
 
 
 @dataclass(frozen=True)
 class LocalData:
-    """What one client trains on in one round.
+    """What one client trains on in one round. Every epoch is cut into batches; its last one may be short.
 
     Attributes:
         client_id: k.
-        x_NI, y_N: its examples.
-        plan: its steps, from `batch_plan`.
+        x_NI, y_N: where its examples are: often the whole data set.
+        order_EN: which rows of these, epoch by epoch.
+        batch_size: B.
         noise_width: uniform numbers per example that the model needs, by buffer name.
         noise_generator: the client's own source of them, advanced step by step.
     """
@@ -39,7 +43,8 @@ class LocalData:
     client_id: int
     x_NI: Tensor
     y_N: Tensor
-    plan: list[Tensor]
+    order_EN: Tensor
+    batch_size: int
     noise_width: Mapping[str, int]
     noise_generator: torch.Generator
 
@@ -47,34 +52,47 @@ class LocalData:
     def of(
         cls,
         client_id: int,
-        examples: tuple[Tensor, Tensor],
+        examples: tuple[Tensor, Tensor, Tensor],
         local_epochs: int,
         batch_size: int,
         noise_width: Mapping[str, int],
         ctx: RoundContext,
     ) -> LocalData:
-        """Plan the round of client `client_id`."""
-        x_NI, y_N = examples
-        plan = batch_plan(len(y_N), local_epochs, batch_size, ctx.generator("batches", client_id))
-        return cls(client_id, x_NI, y_N, plan, noise_width, ctx.generator("dropout", client_id))
+        """Plan the round of client `client_id`; `examples` are inputs, labels, and which rows of them are its own."""
+        x_NI, y_N, rows_N = examples
+        order_EN = rows_N[epoch_orders(len(rows_N), local_epochs, ctx.generator("batches", client_id))]
+        noise = ctx.generator("dropout", client_id)
+        return cls(client_id, x_NI, y_N, order_EN, batch_size, noise_width, noise)
+
+    @property
+    def num_examples(self) -> int:
+        """n_k."""
+        return self.order_EN.shape[1]
+
+    @cached_property
+    def batch_sizes(self) -> list[int]:
+        """Examples of each step."""
+        whole, rest = divmod(self.num_examples, self.batch_size)
+        return ([self.batch_size] * whole + [rest] * (rest > 0)) * len(self.order_EN)
 
     def draw_noise(self, step: int) -> dict[str, Tensor]:
         """Uniform numbers [b, width] for the examples of this step."""
-        size = len(self.plan[step])
+        size = self.batch_sizes[step]
         return {
             name: torch.rand(size, width, generator=self.noise_generator) for name, width in self.noise_width.items()
         }
 
     def batches(self) -> Iterator[Batch]:
         """The steps one by one, as the reference trainer takes them."""
-        for step, index_B in enumerate(self.plan):
-            x_BI = self.x_NI[index_B]
-            weight_B = torch.full((len(index_B),), 1 / len(index_B), dtype=x_BI.dtype)
-            yield Batch(x_BI, self.y_N[index_B], weight_B, self.draw_noise(step))
+        steps = [rows_B for rows_N in self.order_EN for rows_B in rows_N.split(self.batch_size) if len(rows_B)]
+        for step, rows_B in enumerate(steps):
+            x_BI = self.x_NI[rows_B]
+            weight_B = torch.full((len(rows_B),), 1 / len(rows_B), dtype=x_BI.dtype)
+            yield Batch(x_BI, self.y_N[rows_B], weight_B, self.draw_noise(step))
 
 
 class Cohort:
-    """The clients of a round stacked, those with most steps first, so that the active ones are always a prefix.
+    """Clients stacked, those with most steps first, so that the active ones are always a prefix.
 
     Attributes:
         clients: the given clients in that order.
@@ -82,14 +100,14 @@ class Cohort:
     """
 
     def __init__(self, clients: Sequence[LocalData]) -> None:
-        self.clients = sorted(clients, key=lambda client: -len(client.plan))
-        self.num_steps = [len(client.plan) for client in self.clients]
-        self._x_NI = torch.cat([client.x_NI for client in self.clients])
-        self._y_N = torch.cat([client.y_N for client in self.clients])
-        starts = accumulate((len(client.y_N) for client in self.clients), initial=0)
-        self._plan = [
-            [index_B + start for index_B in client.plan] for client, start in zip(self.clients, starts, strict=False)
-        ]
+        self.clients = sorted(clients, key=lambda client: -len(client.batch_sizes))
+        self.num_steps = [len(client.batch_sizes) for client in self.clients]
+        self._x_NI, self._y_N, starts = _together(self.clients)
+        width = max((max(client.batch_sizes, default=0) for client in self.clients), default=0)
+        rows = [_cut(client, width) + start for client, start in zip(self.clients, starts, strict=True)]
+        self._rows_SKB = pad_sequence(rows)
+        size_SK1 = pad_sequence([torch.tensor(client.batch_sizes) for client in self.clients]).unsqueeze(2)
+        self._weight_SKB = (torch.arange(width) < size_SK1) / size_SK1.to(self._x_NI.dtype)
 
     def active(self, step: int) -> int:
         """How many clients still have a step number `step`."""
@@ -98,10 +116,33 @@ class Cohort:
     def batch(self, step: int) -> Batch:
         """One step of all active clients: x [K, B, ...], y and weight [K, B]; short batches are filled up."""
         clients = self.clients[: self.active(step)]
-        index_KB = pad_sequence([plan[step] for plan in self._plan[: len(clients)]], batch_first=True)
-        size_K1 = torch.tensor([[len(client.plan[step])] for client in clients])
-        weight_KB = (torch.arange(index_KB.shape[1]) < size_K1) / size_K1.to(self._x_NI.dtype)
-        drawn = [client.draw_noise(step) for client in clients]
-        noise = {name: pad_sequence([d[name] for d in drawn], batch_first=True) for name in clients[0].noise_width}
-        x_KBI = self._x_NI.index_select(0, index_KB.flatten()).unflatten(0, index_KB.shape)
-        return Batch(x_KBI, self._y_N[index_KB], weight_KB, noise)
+        rows_KB = self._rows_SKB[step, : len(clients)]
+        x_KBI = self._x_NI.index_select(0, rows_KB.flatten()).unflatten(0, rows_KB.shape)
+        y_KB = self._y_N.index_select(0, rows_KB.flatten()).view_as(rows_KB)
+        return Batch(x_KBI, y_KB, self._weight_SKB[step, : len(clients)], _noise(clients, step, rows_KB.shape[1]))
+
+
+def _noise(clients: Sequence[LocalData], step: int, width: int) -> dict[str, Tensor]:
+    """Every client's own noise for a step, filled up to `width` examples."""
+    drawn = [client.draw_noise(step) for client in clients]
+    return {
+        name: torch.stack([F.pad(noise[name], (0, 0, 0, width - len(noise[name]))) for noise in drawn])
+        for name in clients[0].noise_width
+    }
+
+
+def _together(clients: Sequence[LocalData]) -> tuple[Tensor, Tensor, list[int]]:
+    """One tensor of inputs, one of labels, and where each client's rows begin there; nothing is copied if shared."""
+    first = clients[0]
+    if all(client.x_NI is first.x_NI for client in clients):
+        return first.x_NI, first.y_N, [0] * len(clients)
+    starts = accumulate((len(client.y_N) for client in clients[:-1]), initial=0)
+    x_NI, y_N = (torch.cat([getattr(client, name) for client in clients]) for name in ("x_NI", "y_N"))
+    return x_NI, y_N, list(starts)
+
+
+def _cut(client: LocalData, width: int) -> Tensor:
+    """Every epoch's rows cut into batches, [S, width]; what fills up a short one does not matter: it weighs nothing."""
+    missing = -client.num_examples % client.batch_size
+    filled_EN = F.pad(client.order_EN, (0, missing))
+    return filled_EN.view(-1, client.batch_size)[:, :width]

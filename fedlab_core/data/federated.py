@@ -73,6 +73,13 @@ class FederatedData:
         index_N = self.train_indices[client_id]
         return self._seen(client_id, self.dataset.x_train_NI[index_N], "train"), self.dataset.y_train_N[index_N]
 
+    def train_rows(self, client_id: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Where a client's training examples are, without copying them: inputs, labels, and which rows are its own."""
+        if self.feature_skew is None:
+            return self.dataset.x_train_NI, self.dataset.y_train_N, self.train_indices[client_id]
+        x_NI, y_N = self.train(client_id)
+        return x_NI, y_N, torch.arange(len(y_N))
+
     def test(self, client_id: int) -> tuple[Tensor, Tensor]:
         """The test examples of a client, as it sees them."""
         index_N = self.test_indices[client_id]

@@ -54,6 +54,8 @@ def _forward(model: nn.Module, params: Params, buffers: Buffers, x_NI: Tensor, y
     right, losses = [torch.zeros(0, dtype=torch.bool)], [torch.zeros(0, dtype=x_NI.dtype)]
     with torch.no_grad():
         for x_BI, y_B in zip(x_NI.split(CHUNK), y_N.split(CHUNK), strict=True):
+            if x_BI.dim() == 4:  # twice as fast on a processor, pooling ten times
+                x_BI = x_BI.contiguous(memory_format=torch.channels_last)
             logits_BC = functional_call(model, {**params, **buffers}, (x_BI,))
             right.append(logits_BC.argmax(1) == y_B)
             losses.append(F.cross_entropy(logits_BC, y_B, reduction="none"))

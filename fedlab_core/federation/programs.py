@@ -86,14 +86,14 @@ class MaskedSGD:
 
     def begin(self, assignment: Assignment, num_examples: int) -> ClientState:
         """Start from the downloaded model with zero velocity."""
-        params = assignment.params
+        params, masks = assignment.params, assignment.masks
         return ClientState(
             client_id=torch.tensor(assignment.client_id),
             num_examples=torch.tensor(num_examples),
-            params={name: weight.clone() for name, weight in apply_masks(params, assignment.masks).items()},
+            params={name: w if name in masks else w.clone() for name, w in apply_masks(params, masks).items()},
             buffers=assignment.buffers,
-            masks=assignment.masks,
-            keep={name: mask.to(params[name].dtype) for name, mask in assignment.masks.items()},
+            masks=masks,
+            keep={name: mask.to(params[name].dtype) for name, mask in masks.items()},
             velocity={name: torch.zeros_like(weight) for name, weight in params.items()},
             anchor=assignment.params,
             extras=assignment.extras,
@@ -103,16 +103,18 @@ class MaskedSGD:
 
     def step(self, state: ClientState, batch: Batch, grad: GradFn, ctx: RoundContext) -> ClientState:
         """One masked SGD step with momentum."""
-        loss, grads, buffers = grad(state.params, state.buffers, batch)
-        if self.correct is not None:
-            grads = self.correct(state, grads)
         rate, momentum = self.settings.learning_rate, self.settings.momentum
+        if self.correct is None:  # the gradient is added to the velocity where it is computed
+            loss, _, buffers = grad(state.params, state.buffers, batch, onto=state.velocity, decay=momentum)
+        else:
+            loss, grads, buffers = grad(state.params, state.buffers, batch)
+            for name, corrected in self.correct(state, grads).items():
+                state.velocity[name].mul_(momentum).add_(corrected)
         for name, weight in state.params.items():
-            velocity = state.velocity[name].mul_(momentum).add_(grads[name])
             if name in state.keep:
-                weight.addcmul_(velocity, state.keep[name], value=-rate)
+                weight.addcmul_(state.velocity[name], state.keep[name], value=-rate)
             else:
-                weight.add_(velocity, alpha=-rate)
+                weight.add_(state.velocity[name], alpha=-rate)
         return state._replace(
             buffers=buffers,
             loss_sum=state.loss_sum + loss.double(),

@@ -56,7 +56,7 @@ class LoopTrainer:
         grad = client_gradient(model)
         updates = []
         for assignment, local in zip(assignments, data, strict=True):
-            state = program.begin(assignment, len(local.y_N))
+            state = program.begin(assignment, local.num_examples)
             for batch in local.batches():
                 on_step()
                 state = program.step(state, batch, grad, ctx)
@@ -80,23 +80,27 @@ class FastTrainer:
         ctx: RoundContext,
         on_step: OnStep = no_step_hook,
     ) -> list[Update]:
-        """See `Trainer.train`."""
+        """See `Trainer.train`. The tensors of the updates are parts of the stack: they share its memory."""
         if not program.elementwise:
             return LoopTrainer().train(model, program, assignments, data, ctx, on_step)
         grad = cohort_gradient(model)
         cohort = Cohort(data)
         by_client = {assignment.client_id: assignment for assignment in assignments}
-        begun = [program.begin(by_client[local.client_id], len(local.y_N)) for local in cohort.clients]
+        begun = [program.begin(by_client[local.client_id], local.num_examples) for local in cohort.clients]
         stack = tree_map(_stacked, *begun)
         updates: dict[int, Update] = {}
+        stacked = len(begun)
         for step in range(cohort.num_steps[0] + 1):
             active = cohort.active(step)
-            for finished in range(active, len(stack.client_id)):
-                update = program.end(_client(stack, finished))
-                updates[update.client_id] = update
+            if active < stacked:
+                for k in range(active, stacked):
+                    update = program.end(_part(stack, k))
+                    updates[update.client_id] = update
+                stack = _part(stack, slice(active))
+                stacked = active
             if active:
                 on_step()
-                stack = program.step(_prefix(stack, active), cohort.batch(step), grad, ctx)
+                stack = program.step(stack, cohort.batch(step), grad, ctx)
         return [updates[assignment.client_id] for assignment in assignments]
 
 
@@ -108,18 +112,13 @@ def _stacked(*tensors: Tensor) -> Tensor:
     return torch.stack(tensors)
 
 
-def _client(stack: Any, k: int) -> Any:
-    """Client k's own state; copied, so that a small update does not keep the whole stack in memory."""
-    return tree_map(lambda tensor_K: tensor_K[k].clone(), stack)
+def _part(stack: Any, which: int | slice) -> Any:
+    """One client of a stack, or some, without copying."""
 
+    def part(tensor_K: Tensor) -> Tensor:
+        return tensor_K[which]
 
-def _prefix(stack: Any, active: int) -> Any:
-    """The first `active` clients, without copying."""
-
-    def cut(tensor_K: Tensor) -> Tensor:
-        return tensor_K[:active]
-
-    return tree_map(cut, stack)
+    return tree_map(part, stack)
 
 
 TRAINERS: dict[str, Trainer] = {"fast": FastTrainer(), "loop": LoopTrainer()}

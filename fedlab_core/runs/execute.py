@@ -68,6 +68,7 @@ def execute_claimed(
             for record in _records(store, run_id, obey):
                 record = replace(record, round_s=record.round_s - obey.take_paused_s())
                 store.save_round(run_id, record)
+                obey.look_at_once()  # "one more round" is over, however short that round was
                 if on_record is not None:
                     on_record(record)
         status = "finished"
@@ -151,6 +152,10 @@ class _Obedience:
         """Seconds spent waiting since the last call: they are no part of a round's time."""
         paused_s, self._paused_s = self._paused_s, 0.0
         return paused_s
+
+    def look_at_once(self) -> None:
+        """Ask the store at the next step, even if it was asked a moment ago."""
+        self._next_look = 0.0
 
     def __call__(self) -> None:
         self._on_step()

@@ -14,7 +14,7 @@ from fedlab_core.federation.trainer import FastTrainer, LoopTrainer, Trainer
 from fedlab_core.models import InputDropout, build_model, init_params, model_names, noise_shapes
 from fedlab_core.pruning.masks import apply_masks
 from fedlab_core.strategies import make_strategy, strategy_names
-from fedlab_core.types import Assignment, RoundContext, Update, seeded_generator
+from fedlab_core.types import Assignment, Batch, Buffers, Gradient, Params, RoundContext, Update, seeded_generator
 
 SETTINGS = LocalSettings(local_epochs=2, batch_size=4, learning_rate=0.05, momentum=0.9)
 SIZES = (5, 12, 1, 7, 9, 4)
@@ -34,7 +34,9 @@ def local(model: nn.Module, shape: Sequence[int], client: int, size: int, ctx: R
     generator = seeded_generator("data", client)
     x_NI = torch.randn(size, *shape, generator=generator, dtype=torch.float64)
     y_N = torch.randint(0, 3, (size,), generator=generator)
-    return LocalData.of(client, (x_NI, y_N), SETTINGS.local_epochs, SETTINGS.batch_size, noise_shapes(model), ctx)
+    return LocalData.of(
+        client, (x_NI, y_N, torch.arange(size)), SETTINGS.local_epochs, SETTINGS.batch_size, noise_shapes(model), ctx
+    )
 
 
 def train(trainer: Trainer, model: nn.Module, program: ClientProgram, shape: Sequence[int]) -> list[Update]:
@@ -72,7 +74,7 @@ def test_fast_equals_loop(name: str, strategy: str) -> None:
 
 @pytest.mark.parametrize("name", ["mlp", "cnn_small"])
 def test_vmap_fallback_equals_loop(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gradients, "has_batched_form", lambda model: False)
+    monkeypatch.setattr(gradients, "has_stacked_form", lambda model: False)
     model = build_model(name, (1, 8, 8), 3)
     loop = train(LoopTrainer(), model, MaskedSGD(SETTINGS), (1, 8, 8))
     assert_equal_updates(loop, train(FastTrainer(), model, MaskedSGD(SETTINGS), (1, 8, 8)))
@@ -107,7 +109,11 @@ def test_momentum_and_mask_by_hand() -> None:
     program = MaskedSGD(LocalSettings(1, 1, learning_rate=0.1, momentum=0.5))
     state = program.begin(Assignment(0, ones, {}, {"w": torch.tensor([[True], [False]])}), 2)
     state = state._replace(params={"w": torch.tensor([[1.0], [0.0]])})
-    grad = lambda params, buffers, batch: gradients.Gradient(torch.tensor(1.0), ones, buffers)  # noqa: E731
+
+    def grad(params: Params, buffers: Buffers, batch: Batch, onto: Params, decay: float) -> Gradient:
+        onto["w"].mul_(decay).add_(1)
+        return Gradient(torch.tensor(1.0), onto, buffers)
+
     for _ in range(2):
         state = program.step(state, None, grad, RoundContext(1, 1, 0))  # type: ignore[arg-type]
     assert torch.allclose(state.params["w"], torch.tensor([[1.0 - 0.1 - 0.15], [0.0]]))
@@ -146,6 +152,6 @@ def test_client_without_examples_returns_what_it_got() -> None:
 
 
 def test_every_model_of_the_package_has_a_batched_form() -> None:
-    assert all(gradients.has_batched_form(build_model(name, (3, 32, 32), 10)) for name in model_names())
-    assert not gradients.has_batched_form(nn.Sequential(nn.Tanh()))
-    assert not gradients.has_batched_form(InputDropout(0.5, 3))
+    assert all(gradients.has_stacked_form(build_model(name, (3, 32, 32), 10)) for name in model_names())
+    assert not gradients.has_stacked_form(nn.Sequential(nn.Tanh()))
+    assert not gradients.has_stacked_form(InputDropout(0.5, 3))
