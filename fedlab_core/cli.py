@@ -279,14 +279,9 @@ def _progress(store: RunStore, run_id: str) -> Iterator[Callable[[RoundRecord], 
     from fedlab_core.runs.text import percent
 
     info = store.get(run_id)
-    bar = tqdm(
-        total=info.experiment.federation.rounds,
-        initial=info.rounds_done,
-        desc=info.name or run_id,
-        unit="round",
-        file=sys.stderr,
-        mininterval=0.2,
-    )
+    tqdm.monitor_interval = 0  # its thread would stand in the way of forking helpers
+    total = info.experiment.federation.rounds
+    bar = tqdm(total=total, initial=info.rounds_done, desc=info.name or run_id, unit="round", mininterval=0.2)
 
     def advance(record: RoundRecord) -> None:
         bar.set_postfix(accuracy=percent(record.test_accuracy), sparsity=percent(record.sparsity), refresh=False)

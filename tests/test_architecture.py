@@ -27,6 +27,7 @@ LAYERS = {
     "strategies": 3,
     "experiment": 4,
     "rounds": 4,
+    "helpers": 5,
     "processes": 5,
     "simulation": 5,
     "runs": 6,
@@ -38,8 +39,9 @@ LAYERS = {
     "cli": 7,
     "__init__": 8,  # the public names
 }
-# Neighbours in one layer that need each other: a round reads the experiment, a simulation may use processes.
-SIDEWAYS = {("rounds", "experiment"), ("simulation", "processes")}
+# Neighbours in one layer that need each other: a round reads the experiment, a simulation may use processes, which have
+# helpers.
+SIDEWAYS = {("rounds", "experiment"), ("processes", "helpers"), ("simulation", "processes")}
 # What is built on the core; the core knows nothing of it.
 OUTSIDE = {"app", "benchmarks", "notebooks", "tests"}
 

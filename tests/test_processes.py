@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import signal
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 
 import psutil
@@ -14,7 +19,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedlab_core.experiment import Experiment
-from fedlab_core.processes import MOST, Crew, HelperError, _Frame, _read, _write, default_processes, split
+from fedlab_core.helpers import Frame, may_fork, read, write
+from fedlab_core.processes import MOST, Crew, HelperError, default_processes, split
 from fedlab_core.rounds import Federation, initial_record, run_round
 from fedlab_core.simulation import simulate
 
@@ -43,7 +49,7 @@ def wait_until_ready(crew: Crew) -> None:
 
 def helper_of(crew: Crew) -> psutil.Process:
     (helper,) = crew._helpers  # there may be others of other crews
-    return psutil.Process(helper._process.pid)
+    return psutil.Process(helper.process.pid)
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
@@ -51,7 +57,7 @@ def test_a_ready_helper_and_an_absent_one_give_the_same_bytes(crew: Crew, strate
     experiment = BASE.replace({"strategy.name": strategy})
     federation = Federation.of(experiment)
     alone = Crew(2)  # its helper is never ready in time: all shares are computed here
-    alone.start = lambda: None  # type: ignore[method-assign]
+    alone.start = lambda federation=None: None  # type: ignore[method-assign]
     shared = apart = initial_record(federation)
     for round in range(1, 4):
         shared = run_round(federation, shared.state, federation.context(round), run_clients=crew)
@@ -110,7 +116,7 @@ def test_a_helper_ends_with_the_pipe(crew: Crew) -> None:
     own = Crew(2)
     own.start()
     own.wait()
-    (process,) = [helper._process for helper in own._helpers]
+    (process,) = [helper.process for helper in own._helpers]
     assert process.stdin is not None
     process.stdin.close()
     assert process.wait(60) == 0
@@ -123,10 +129,75 @@ def test_a_helper_that_never_gets_ready_is_given_up(monkeypatch: pytest.MonkeyPa
     broken.start()
     (first,) = broken._helpers
     broken.wait()
-    first._process.wait()
+    first.process.wait()
     record = run_round(federation, initial_record(federation).state, federation.context(1), run_clients=broken)
     assert record.round == 1
     assert broken._helpers == []
+
+
+def test_what_a_helper_cannot_build_is_computed_here(crew: Crew) -> None:
+    federation = Federation.of(BASE.replace({"federation.seed": 77}))
+    missing = BASE.replace({"data.dataset": "images", "data.path": "/nowhere at all"})
+    unknown = replace(federation, experiment=missing)
+    record = run_round(unknown, initial_record(federation).state, unknown.context(1), run_clients=crew)
+    assert record.round == 1
+    assert helper_of(crew).is_running()
+    after = run_round(federation, initial_record(federation).state, federation.context(1), run_clients=crew)
+    assert after.round == 1
+
+
+FORKING = """
+import json, os, signal, sys, threading
+from fedlab_core.experiment import Experiment
+from fedlab_core.helpers import may_fork
+from fedlab_core.processes import Crew, HelperError
+from fedlab_core.rounds import Federation, initial_record, run_round
+
+federation = Federation.of(Experiment.parse(json.loads(sys.argv[1])))
+crew, record, told = Crew(3), initial_record(federation), {"may": may_fork()}
+for round in (1, 2, 3):
+    record = run_round(federation, record.state, federation.context(round), run_clients=crew)
+told["sha256"] = record.state.sha256()
+told["forked"] = [type(helper.process).__name__ for helper in crew._helpers]
+first = crew._helpers[0]
+os.kill(first.process.pid, signal.SIGKILL)
+first.process.wait()
+record = run_round(federation, record.state, federation.context(4), run_clients=crew)
+told["again"] = [type(helper.process).__name__ for helper in crew._helpers]
+told["pids"] = [helper.process.pid for helper in crew._helpers]
+print(json.dumps(told), flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="helpers are forked on Linux only")
+def test_forked_helpers_give_the_same_bytes_and_end_with_their_parent(crew: Crew) -> None:
+    federation = Federation.of(BASE)
+    three = Crew(3)
+    three.start = lambda federation=None: None  # type: ignore[method-assign]
+    here = initial_record(federation)
+    for round in (1, 2, 3):
+        here = run_round(federation, here.state, federation.context(round), run_clients=three)
+    done = subprocess.run([sys.executable, "-c", FORKING, BASE.to_json()], capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    told = json.loads(done.stdout)
+    assert told["may"]
+    assert told["sha256"] == here.state.sha256()
+    assert told["forked"] == ["_Fork", "_Fork"]
+    assert told["again"] == ["_Fork", "Popen"]  # by then there are threads
+    gone, alive = psutil.wait_procs([psutil.Process(pid) for pid in told["pids"] if psutil.pid_exists(pid)], timeout=60)
+    assert not alive, (gone, alive)
+
+
+def test_a_program_with_threads_is_not_forked() -> None:
+    stop = threading.Event()
+    thread = threading.Thread(target=stop.wait)
+    thread.start()
+    try:
+        assert not may_fork()
+    finally:
+        stop.set()
+        thread.join()
 
 
 def test_simulate_with_processes() -> None:
@@ -161,12 +232,12 @@ def test_the_number_of_processes_is_by_default_that_of_the_processors(
 
 def test_a_frame_that_was_cut_off_is_the_end() -> None:
     stream = io.BytesIO()
-    _write(stream, _Frame({"round": 1}, [b"", b"some bytes"]))
+    write(stream, Frame({"round": 1}, [b"", b"some bytes"]))
     whole = stream.getvalue()
-    frame = _read(io.BytesIO(whole))
+    frame = read(io.BytesIO(whole))
     assert frame is not None
     assert (frame.head["round"], frame.payloads) == (1, [b"", b"some bytes"])
-    assert all(_read(io.BytesIO(whole[:cut])) is None for cut in range(len(whole)))
+    assert all(read(io.BytesIO(whole[:cut])) is None for cut in range(len(whole)))
 
 
 def test_one_client_needs_no_helper(crew: Crew) -> None:
