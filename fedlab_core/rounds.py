@@ -26,7 +26,7 @@ from fedlab_core.types import Assignment, Masks, Params, RoundContext, RoundReco
 BACKWARD_FACTOR = 3
 """Training / forward FLOPs: the backward pass counts as two forwards (gradients of weights and of inputs)."""
 
-STEP_FLOPS = 5e8
+STEP_FLOPS = 1.5e8
 """A step of stacked clients does about so much. Less is mostly overhead; more falls out of the processor's caches, and
 needs memory. A fixed number, because how clients are stacked decides how sums are rounded."""
 

@@ -14,6 +14,7 @@ from torch.utils._pytree import tree_map
 
 from fedlab_core.data.cohort import Cohort, LocalData
 from fedlab_core.federation.gradients import client_gradient, cohort_gradient
+from fedlab_core.federation.memory import keep_freed_memory
 from fedlab_core.federation.programs import ClientProgram
 from fedlab_core.types import Assignment, RoundContext, Update
 
@@ -83,6 +84,7 @@ class FastTrainer:
         """See `Trainer.train`. The tensors of the updates are parts of the stack: they share its memory."""
         if not program.elementwise:
             return LoopTrainer().train(model, program, assignments, data, ctx, on_step)
+        keep_freed_memory()
         grad = cohort_gradient(model)
         cohort = Cohort(data)
         by_client = {assignment.client_id: assignment for assignment in assignments}
