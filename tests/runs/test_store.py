@@ -66,7 +66,7 @@ def test_what_a_list_says(store, make_record):
 
 def test_a_beginning_of_an_id_is_enough_if_it_is_unique(store, monkeypatch):
     ids = iter(["abcdefghij", "abcxyz2345", "abc"])
-    monkeypatch.setattr(tables, "_new_id", lambda: next(ids))
+    monkeypatch.setattr(tables, "new_id", lambda: next(ids))
     for _ in range(3):
         store.create(Experiment())
     assert store.get("abcd").run_id == "abcdefghij"
@@ -351,7 +351,7 @@ def test_files_that_are_no_store(tmp_path):
     connection = sqlite3.connect(other)
     connection.execute("CREATE TABLE recipes (name TEXT)")
     connection.close()
-    with pytest.raises(RunError, match="has format 0; allowed is 1"):
+    with pytest.raises(RunError, match="has format 0; allowed are 1 to 2"):
         RunStore(other)
     connection = sqlite3.connect(other)
     assert connection.execute("PRAGMA journal_mode").fetchone() == ("delete",)  # somebody else's file stays as it was
