@@ -100,6 +100,7 @@ class Parent:
         self.gone = False
         self.spoke = threading.Event()
         self.lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+        """What it said; an empty line at its end, so that nobody waits in vain."""
         threading.Thread(target=self._read, daemon=True).start()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._end)
@@ -118,6 +119,7 @@ class Parent:
                 self.lines.put(line.decode(errors="replace"))
             self.spoke.set()
         self.gone = True
+        self.lines.put("")
         self.spoke.set()
 
     def _end(self, number: int, frame: FrameType | None) -> None:

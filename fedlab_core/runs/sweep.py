@@ -10,7 +10,7 @@ with RunStore() as store:
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 
 from fedlab_core.processes import default_processes
 from fedlab_core.rounds import Federation
@@ -50,7 +50,7 @@ def run_sweep(
     processes: int | None = None,
     on_round: OnRound = lambda cell, round: None,
     look: Callable[[], None] = lambda: None,
-) -> Iterator[RunInfo]:
+) -> Generator[RunInfo]:
     """Carry out what is left of a sweep; yields each of its runs when it is over.
 
     A run that fails is "failed", one whose process died is "interrupted", and one that another program carries out just

@@ -44,7 +44,7 @@ Event = Free | Round | Lost
 
 
 class Team:
-    """Some workers on one store. On leaving the `with` block they end; their runs are interrupted and can be resumed."""
+    """Some workers on one store. At the end of the `with` block they end; their runs can be resumed."""
 
     def __init__(self, store_path: Path, workers: int) -> None:
         self._store_path, self._workers = store_path, workers

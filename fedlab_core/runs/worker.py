@@ -93,8 +93,10 @@ def work_as_told(store_path: Path, parent: Parent) -> None:
         while not parent.gone:
             try:
                 run_id = parent.lines.get(timeout=IDLE_S)
-            except queue.Empty:
+            except queue.Empty:  # perhaps a signal came
                 continue
+            if parent.gone:
+                return
             try:
                 store.claim(run_id)
             except RunError:  # finished, or somebody else's by now: the store says so to whoever asks

@@ -75,7 +75,7 @@ def test_the_last_one_is_kept_until_a_file_changes_or_another_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     labels = np.arange(20, dtype=np.uint8) % 10
-    for name, folder in IDX_FOLDERS.items():
+    for folder in IDX_FOLDERS.values():
         write_mnist(tmp_path / folder / "raw", labels)
         write_mnist(tmp_path / "elsewhere" / folder / "raw", labels)
     monkeypatch.setenv("FEDLAB_DATA", str(tmp_path))
