@@ -394,7 +394,7 @@ def test_a_sweep_that_is_not_there(fedlab):
 @posix
 def test_ctrl_c_leaves_a_sweep_that_goes_on(fedlab, sweep, tmp_path):
     store = str(tmp_path / "runs.sqlite")
-    grid = ["--grid", "federation.rounds=2,40", "--grid", "federation.seed=0"]
+    grid = ["--grid", "federation.rounds=2,100", "--grid", "federation.seed=0"]
     command = [*COMMAND, "sweep", "fedsparsify-digits", "--json", "--processes", "1", "--store", store, *grid, *TINY]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         plan, first = (json.loads(process.stdout.readline()) for _ in range(2))
@@ -410,7 +410,7 @@ def test_ctrl_c_leaves_a_sweep_that_goes_on(fedlab, sweep, tmp_path):
     left, second, means = [json.loads(line) for line in result.stdout.splitlines()]
     assert result.exit_code == 0
     assert left["runs"] == 1
-    assert (second["coordinates"]["federation.rounds"], second["status"]) == (40, "finished")
+    assert (second["coordinates"]["federation.rounds"], second["status"]) == (100, "finished")
     assert means["finished"] == 2
 
 

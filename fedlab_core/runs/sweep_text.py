@@ -35,8 +35,14 @@ def plan(cells: Sequence[Cell], processes: int, seconds: float) -> str:
 def run_line(info: RunInfo) -> str:
     """How a run of a sweep went."""
     rounds = f"{info.rounds_done}/{info.experiment.federation.rounds}"
-    how = {"finished": outcome(info.last_row), "failed": info.error, "interrupted": "its process ended"}
-    return f"run {info.run_id} {info.name}: {info.status} after {rounds} rounds: {how.get(info.status, 'elsewhere')}"
+    how = {
+        "finished": outcome(info.last_row),
+        "failed": info.error,
+        "interrupted": "its process ended",
+        "stopped": "as it was asked to",
+    }
+    why = how.get(info.status, "by another program")
+    return f"run {info.run_id} {info.name}: {info.status} after {rounds} rounds: {why}"
 
 
 def cell_summary(store: RunStore, sweep: SweepInfo, info: RunInfo) -> dict[str, Any]:
