@@ -2,10 +2,11 @@
 
     python benchmarks/sweep.py
 
-Everything is a command in a process of its own, from its start to its end, with a store of its own: what a person waits
-for. One run alone is measured twice, over one process and over all (as `fedlab run` does it), before the sweep and after
-it, and the mean counts. A sweep shares what does not depend on the run: the start of processes, imports, data. Of one
-run alone that is `start_s`, all of its time that is not spent in rounds. Results: results/sweep.json
+Everything is a command in a process of its own, from its start to its end, with a store of its own: what a person
+waits for. One run alone is measured before the sweep and after it, in one process and in all (as `fedlab run` does it);
+the mean counts. A sweep shares what does not depend on the run: the start of processes, imports, data. Of one run alone
+that is `start_s`, all of its time that is not spent in rounds. `others_busy` says how many processors other programs
+used during the sweep: the figures count where it is near zero. Results: results/sweep.json
 """
 
 from __future__ import annotations
@@ -56,6 +57,12 @@ def alone(processes: int) -> dict[str, float]:
     return {"total_s": seconds, "start_s": seconds - summary["total_s"]}
 
 
+def busy_s() -> float:
+    """Processor time that all programs of this machine have used so far, but this one and those it has waited for."""
+    everyone, ours = psutil.cpu_times(), psutil.Process().cpu_times()
+    return everyone.user + everyone.nice + everyone.system - sum(ours[:4])  # with the children's
+
+
 def mean(measured: list[dict[str, float]]) -> dict[str, float]:
     """Of what was measured before and after."""
     return {name: round(statistics.fmean(one[name] for one in measured), 2) for name in measured[0]}
@@ -70,7 +77,9 @@ def main() -> None:
     kinds = {"in_one_process": 1, "in_all_processes": processes}
     before = {kind: alone(number) for kind, number in kinds.items()}
     print(json.dumps(before), file=sys.stderr)
+    others_s = busy_s()
     sweep_s, (plan, *runs, means) = fedlab(processes, "sweep", RECIPE, *GRID, "--processes", str(processes))
+    others_busy = (busy_s() - others_s) / sweep_s
     after = {kind: alone(number) for kind, number in kinds.items()}
     one = {kind: mean([before[kind], after[kind]]) for kind in kinds}
     apart_s = len(runs) * one["in_one_process"]["total_s"] / processes
@@ -84,6 +93,7 @@ def main() -> None:
             "total_s": round(sweep_s, 1),
             "estimated_s": round(plan["estimated_s"], 1),
             "s_per_run": round(sweep_s / len(runs), 2),
+            "others_busy": round(others_busy, 2),
             "mean_run_s": round(statistics.fmean(run["total_s"] for run in runs), 2),
         },
         "ratios": {

@@ -11,7 +11,7 @@ from fedlab_core.runs.grid import Cell
 from fedlab_core.runs.info import RunInfo
 from fedlab_core.runs.store import RunStore
 from fedlab_core.runs.sweeps import SweepInfo
-from fedlab_core.runs.text import json_line, outcome, summary, table
+from fedlab_core.runs.text import described, json_line, outcome, summary, table, totals
 
 MEASURES = {
     "accuracy": "final_test_accuracy",
@@ -56,7 +56,8 @@ def groups(store: RunStore, sweep: SweepInfo) -> list[dict[str, Any]]:
 
     The spread is the sample standard deviation; None for a single run. Bytes are those of whole runs.
     """
-    found = {info.cell: info.run_id for info in store.list(sweep.sweep_id) if info.status == "finished"}
+    runs = (info for info in store.list(sweep.sweep_id) if info.status == "finished")
+    found = {info.cell: {**described(info), **totals(store, info.run_id)} for info in runs}
     together: dict[tuple[Any, ...], list[Cell]] = {}
     keys = [key for key in sweep.grid.axes if not key.endswith(".seed")]
     for cell in sweep.grid.cells:
@@ -65,7 +66,7 @@ def groups(store: RunStore, sweep: SweepInfo) -> list[dict[str, Any]]:
         {
             "coordinates": dict(zip(keys, values, strict=True)),
             "runs": len(cells),
-            **_means([summary(store, found[cell.place]) for cell in cells if cell.place in found]),
+            **_means([found[cell.place] for cell in cells if cell.place in found]),
         }
         for values, cells in together.items()
     ]

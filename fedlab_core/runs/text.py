@@ -24,13 +24,18 @@ def json_line(value: Any) -> str:
 
 def summary(store: RunStore, run_id: str) -> dict[str, Any]:
     """How a run ended: totals, and the hash of its newest state; equal hash = bit-identical weights and masks."""
-    info, rows = store.get(run_id), store.rows(run_id)
+    info = store.get(run_id)
+    hash = store.state(run_id)[1].sha256() if info.last_row else None
+    return {**described(info), **totals(store, run_id), "state_sha256": hash}
+
+
+def totals(store: RunStore, run_id: str) -> dict[str, float]:
+    """What a run has cost, over all of its own rounds."""
+    rows = store.rows(run_id)
     return {
-        **described(info),
         "total_upload_bytes": sum(row["upload_bytes"] for row in rows),
         "total_download_bytes": sum(row["download_bytes"] for row in rows),
         "total_s": sum(row["round_s"] for row in rows),
-        "state_sha256": store.state(run_id)[1].sha256() if rows else None,
     }
 
 
