@@ -24,12 +24,15 @@ START_S = 1.5
 BUDGET_S = 3.0
 """Kinds of runs are measured until this is used up; at least one is."""
 
-ROUNDS = 2
-"""Rounds that are measured of each kind; the faster counts, for the first in a process is slow."""
+ROUNDS = 3
+"""Rounds that are measured of each kind; their median counts, for the first in a process is slow."""
+
+SIDE_BY_SIDE = 1.1
+"""Runs side by side share memory and caches: each takes about this much longer than alone (`benchmarks/sweep.py`)."""
 
 
 class Pace(NamedTuple):
-    """What a run takes, on its own: until its untrained model is measured, and for each round after that."""
+    """What a run takes: until its untrained model is measured, and for each round after that."""
 
     start_s: float
     round_s: float
@@ -37,6 +40,10 @@ class Pace(NamedTuple):
     def run_s(self, rounds: int, done: int = 0) -> float:
         """What is left of a run of so many rounds, of which some are done."""
         return (0 if done else self.start_s) + self.round_s * (rounds - done)
+
+    def slower(self, factor: float) -> Pace:
+        """The same run where everything takes so much longer."""
+        return Pace(self.start_s * factor, self.round_s * factor)
 
 
 Kind = tuple[object, ...]
@@ -58,7 +65,7 @@ def measure(experiment: Experiment, look: OnStep = no_step_hook) -> Pace:
             if record.round == ROUNDS or (record.round and times[-1] - times[0] > BUDGET_S):
                 break
     start_s, *rounds_s = (later - before for before, later in itertools.pairwise(times))
-    return Pace(start_s, min(rounds_s))
+    return Pace(start_s, statistics.median(rounds_s))
 
 
 def calibrate(
@@ -106,7 +113,8 @@ class Forecast:
         self, cells: Sequence[Cell], rounds_done: Mapping[int, int], paces: Mapping[Kind, Pace], processes: int
     ) -> None:
         self._processes = processes
-        self._paces = {cell.place: paces[kind(cell.experiment)] for cell in cells}
+        factor = SIDE_BY_SIDE if processes > 1 else 1.0
+        self._paces = {cell.place: paces[kind(cell.experiment)].slower(factor) for cell in cells}
         self._left_s = {
             cell.place: self._paces[cell.place].run_s(cell.experiment.federation.rounds, rounds_done.get(cell.place, 0))
             for cell in cells

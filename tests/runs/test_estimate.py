@@ -11,6 +11,12 @@ from fedlab_core.runs.grid import Grid
 PACE = Pace(start_s=1.0, round_s=2.0)
 
 
+@pytest.fixture(autouse=True)
+def alike(monkeypatch):
+    """Runs side by side take as long as alone, where a test does not say otherwise."""
+    monkeypatch.setattr(estimate, "SIDE_BY_SIDE", 1.0)
+
+
 def grid(rounds=10, **more):
     base = Experiment().replace({"federation.rounds": rounds})
     return Grid.of(base, {"federation.seed": range(4), **more})
@@ -39,6 +45,13 @@ def test_before_the_start():
     assert forecast(cells, 2).total_s == pytest.approx(START_S + 2 * 21)
     assert forecast(cells, 2, done={0: 10, 1: 5}).total_s == pytest.approx(START_S + 31)  # 0 is done, 1 half
     assert forecast([], 1).total_s == START_S
+
+
+def test_side_by_side_each_takes_longer(monkeypatch):
+    monkeypatch.setattr(estimate, "SIDE_BY_SIDE", 1.5)
+    cells = grid().cells
+    assert forecast(cells, 1).total_s == pytest.approx(START_S + 4 * 21)
+    assert forecast(cells, 2).total_s == pytest.approx(START_S + 2 * 21 * 1.5)
 
 
 def test_on_the_way_it_goes_on_as_it_went():
