@@ -2,28 +2,30 @@
 
 fedlab recipes
 fedlab run fedsparsify-digits --rounds 10 --set strategy.final_sparsity=0.95
+fedlab sweep fedsparsify-digits --grid strategy.final_sparsity=0.5,0.9,0.95 --grid federation.seed=0,1,2
 fedlab runs
 
-Exit codes: 0 done; 2 what was asked for cannot be, one sentence on stderr says why; 130 Ctrl-C, everything is saved.
+Exit codes: 0 done; 1 a run of a sweep failed; 2 what was asked for cannot be, one sentence on stderr says why; 130
+Ctrl-C, everything is saved.
 torch is imported inside the commands, so that `fedlab --help` answers at once.
 """
 
 from __future__ import annotations
 
 import functools
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fedlab_core.terminal import execute, execute_sweep
+
 if TYPE_CHECKING:
     from fedlab_core.experiment import Experiment
     from fedlab_core.runs.store import RunStore
-    from fedlab_core.types import RoundRecord
+    from fedlab_core.runs.sweeps import SweepInfo
 
 app = typer.Typer(
     help="Federated learning with pruning: run, look at, continue and fork experiments.",
@@ -34,6 +36,7 @@ app = typer.Typer(
 )
 
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or a unique beginning of it.")]
+RunOrSweepArgument = Annotated[str, typer.Argument(metavar="RUN", help="The id of a run or of a sweep.")]
 FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="An exported run.")]
 SetOption = Annotated[
     list[str], typer.Option("--set", metavar="KEY=VALUE", help="A setting, e.g. data.alpha=0.1; may be repeated.")
@@ -98,28 +101,75 @@ def run(
     Federation.of(experiment)  # data that is not there and splits that cannot be are refused before anything is stored
     _remark(experiment)
     with _opened(store) as runs:
-        _execute(runs, runs.create(experiment, name=name or recipe, status="interrupted"), as_json)
+        execute(runs, runs.create(experiment, name=name or recipe, status="interrupted"), as_json)
 
 
 @command
-def runs(as_json: JsonOption = False, store: StoreOption = None) -> None:
-    """List all runs, newest first."""
+def sweep(
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="One of `fedlab recipes`.")] = "",
+    grid: Annotated[
+        list[str], typer.Option("--grid", metavar="KEY=VALUE,...", help="The values of a setting; may be repeated.")
+    ] = [],  # noqa: B006 - typer copies it
+    settings: SetOption = [],  # noqa: B006
+    rounds: RoundsOption = "",
+    name: NameOption = "",
+    processes: Annotated[
+        str, typer.Option("--processes", metavar="P", help="Runs side by side; default: one for each processor.")
+    ] = "",
+    resume: Annotated[str, typer.Option("--resume", metavar="SWEEP", help="Go on with this sweep.")] = "",
+    as_json: JsonOption = False,
+    store: StoreOption = None,
+) -> None:
+    """Run a recipe with every combination of some settings' values, or go on with a sweep. Says how long it will take.
+
+    With --json: what is planned, then one line for each run that is over, then the means over the seeds.
+    """
+    from fedlab_core.processes import default_processes
+    from fedlab_core.runs.grid import Grid, parse_axes
+    from fedlab_core.runs.recipes import recipe as build
+    from fedlab_core.runs.sweep import check_data
+
+    if resume and (recipe or grid or settings or rounds or name):
+        raise ValueError("--resume goes on with a sweep as it is; a recipe or settings make another one")
+    side_by_side = _whole_number("--processes", processes, 1, 64) if processes else default_processes()
+    with _opened(store) as opened:
+        if resume:
+            sweep_id = opened.sweep(resume).sweep_id
+        else:
+            wanted = Grid.of(build(recipe).replace(_changes(settings, rounds)), parse_axes(grid))
+            check_data(wanted)
+            _remark(*(cell.experiment for cell in wanted.cells))
+            sweep_id = opened.create_sweep(wanted, name=name or recipe)
+        execute_sweep(opened, sweep_id, side_by_side, as_json)
+
+
+@command
+def runs(
+    of: Annotated[str, typer.Option("--sweep", metavar="SWEEP", help="Only the runs of this sweep.")] = "",
+    as_json: JsonOption = False,
+    store: StoreOption = None,
+) -> None:
+    """List all runs, newest first; the runs of a sweep are one line."""
     from fedlab_core.runs.text import described, json_line, runs_table
 
     with _opened(store) as opened:
-        found = opened.list()
+        found = opened.list(opened.sweep(of).sweep_id if of else None)
+        sweeps = [] if of else opened.sweeps()
     if as_json:
         typer.echo(json_line([described(info) for info in found]))
     else:
-        typer.echo(runs_table(found) if found else "No runs yet; try: fedlab run fedsparsify-digits")
+        typer.echo(runs_table(found, sweeps) if found or sweeps else "No runs yet; try: fedlab run fedsparsify-digits")
 
 
 @command
-def show(run_id: RunArgument, as_json: JsonOption = False, store: StoreOption = None) -> None:
-    """Show a run: how it is, its settings, its rounds."""
+def show(run_id: RunOrSweepArgument, as_json: JsonOption = False, store: StoreOption = None) -> None:
+    """Show a run: how it is, its settings, its rounds. Of a sweep: its means over the seeds."""
+    from fedlab_core.runs.sweep_text import sweep_end, sweep_page
     from fedlab_core.runs.text import json_line, run_page, summary
 
     with _opened(store) as opened:
+        if sweep := _sweep(opened, run_id):
+            return typer.echo(sweep_end(opened, sweep, as_json) if as_json else sweep_page(opened, sweep))
         info = opened.get(run_id)
         rows = opened.rows(info.run_id)
         if as_json:
@@ -133,7 +183,7 @@ def show(run_id: RunArgument, as_json: JsonOption = False, store: StoreOption = 
 def resume(run_id: RunArgument, as_json: JsonOption = False, store: StoreOption = None) -> None:
     """Go on with a run that was interrupted, stopped or failed; the result is the same as if it had never stopped."""
     with _opened(store) as opened:
-        _execute(opened, opened.get(run_id).run_id, as_json)
+        execute(opened, opened.get(run_id).run_id, as_json)
 
 
 @command
@@ -153,7 +203,7 @@ def fork(
         changes = _changes(settings, rounds)
         child = make_fork(opened, run_id, _whole_number("--round", round), changes, name=name, status="interrupted")
         _remark(opened.get(child).experiment)
-        _execute(opened, child, as_json)
+        execute(opened, child, as_json)
 
 
 @command
@@ -175,9 +225,11 @@ def import_(file: FileArgument, store: StoreOption = None) -> None:
 
 
 @command
-def delete(run_id: RunArgument, store: StoreOption = None) -> None:
-    """Delete a run and everything that belongs to it."""
+def delete(run_id: RunOrSweepArgument, store: StoreOption = None) -> None:
+    """Delete a run and everything that belongs to it, or a sweep with all of its runs."""
     with _opened(store) as opened:
+        if sweep := _sweep(opened, run_id):
+            return opened.delete_sweep(sweep.sweep_id)
         opened.delete(opened.get(run_id).run_id)
 
 
@@ -192,8 +244,22 @@ def _opened(path: Path | None) -> RunStore:
     return RunStore(path)
 
 
-def _remark(experiment: Experiment) -> None:
-    for sentence in experiment.strategy.remarks(experiment.federation.rounds):
+def _sweep(store: RunStore, sweep_id: str) -> SweepInfo | None:
+    """The sweep that is meant, if no run is."""
+    from fedlab_core.runs.store import RunError
+
+    try:
+        store.get(sweep_id)
+    except RunError:
+        with suppress(RunError):
+            return store.sweep(sweep_id)
+    return None
+
+
+def _remark(*experiments: Experiment) -> None:
+    """What the strategies have to say, each sentence once."""
+    said = {sentence: 0 for one in experiments for sentence in one.strategy.remarks(one.federation.rounds)}
+    for sentence in said:
         typer.echo(sentence, err=True)
 
 
@@ -213,81 +279,15 @@ def _changes(settings: list[str], rounds: str) -> dict[str, str]:
     return changes | ({"federation.rounds": rounds} if rounds else {})
 
 
-def _whole_number(option: str, text: str) -> int:
+def _whole_number(option: str, text: str, low: int | None = None, high: int | None = None) -> int:
+    span = f" from {low} to {high}" if low is not None else ""
     try:
-        return int(text)
+        number = int(text)
+        if low is not None and high is not None and not low <= number <= high:
+            raise ValueError
     except ValueError:
-        raise ValueError(f"{option} is {text!r}; allowed is a whole number") from None
-
-
-def _execute(store: RunStore, run_id: str, as_json: bool) -> None:
-    """Carry a run out in this process, with a progress bar on stderr and, if asked for, JSON on stdout."""
-    from fedlab_core.runs.execute import Interrupted, execute_claimed
-    from fedlab_core.runs.text import json_line, outcome, summary
-
-    received: list[int] = []
-
-    def leave_if_asked() -> None:
-        if received:
-            raise Interrupted
-
-    store.claim(run_id)
-    try:
-        with _signals(received), _progress(store, run_id) as advance:
-
-            def report(record: RoundRecord) -> None:
-                if as_json and record.round:
-                    typer.echo(json_line(record.to_json()))
-                advance(record)
-
-            execute_claimed(store, run_id, on_record=report, on_step=leave_if_asked)
-    except Interrupted:
-        pass
-    if as_json:
-        typer.echo(json_line(summary(store, run_id)))
-    info = store.get(run_id)
-    typer.echo(f"run {run_id} {info.status} after round {info.rounds_done}: {outcome(info.last_row)}", err=True)
-    if info.status != "finished":
-        typer.echo(f"go on with: fedlab resume {run_id} --store {store.path}", err=True)
-    if received:
-        raise typer.Exit(128 + received[0])
-
-
-@contextmanager
-def _signals(received: list[int]) -> Iterator[None]:
-    """Note Ctrl-C and a request to end, to leave between two client steps; a second one ends at once."""
-
-    def note(number: int, frame: FrameType | None) -> None:
-        if received:
-            raise KeyboardInterrupt
-        received.append(number)
-
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
-def _progress(store: RunStore, run_id: str) -> Iterator[Callable[[RoundRecord], None]]:
-    """A bar on stderr that moves with every round."""
-    from tqdm import tqdm
-
-    from fedlab_core.runs.text import percent
-
-    info = store.get(run_id)
-    tqdm.monitor_interval = 0  # its thread would stand in the way of forking helpers
-    total = info.experiment.federation.rounds
-    bar = tqdm(total=total, initial=info.rounds_done, desc=info.name or run_id, unit="round", mininterval=0.2)
-
-    def advance(record: RoundRecord) -> None:
-        bar.set_postfix(accuracy=percent(record.test_accuracy), sparsity=percent(record.sparsity), refresh=False)
-        bar.update(record.round - bar.n)
-
-    with bar:
-        yield advance
+        raise ValueError(f"{option} is {text!r}; allowed is a whole number{span}") from None
+    return number
 
 
 if __name__ == "__main__":

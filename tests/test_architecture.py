@@ -36,12 +36,13 @@ LAYERS = {
     "plots": 6,
     "lessons": 7,
     "flower": 7,
+    "terminal": 7,
     "cli": 7,
     "__init__": 8,  # the public names
 }
 # Neighbours in one layer that need each other: a round reads the experiment, a simulation may use processes, which have
-# helpers.
-SIDEWAYS = {("rounds", "experiment"), ("processes", "helpers"), ("simulation", "processes")}
+# helpers, the commands speak through the terminal.
+SIDEWAYS = {("rounds", "experiment"), ("processes", "helpers"), ("simulation", "processes"), ("cli", "terminal")}
 # What is built on the core; the core knows nothing of it.
 OUTSIDE = {"app", "benchmarks", "notebooks", "tests"}
 

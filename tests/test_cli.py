@@ -288,6 +288,132 @@ def test_a_reader_that_leaves_ends_the_run_quietly(fedlab, tmp_path):
     assert json.loads(fedlab("runs", "--json").stdout)[0]["status"] == "interrupted"
 
 
+GRID = ["--grid", "strategy.final_sparsity=0.5,0.9", "--grid", "federation.seed=0,1"]
+
+
+@pytest.fixture
+def sweep(fedlab):
+    """`sweep(...)`: a short finished sweep; its JSON lines."""
+
+    def call(*arguments):
+        result = fedlab("sweep", "fedsparsify-digits", "--rounds", "2", "--json", *GRID, *TINY, *arguments)
+        assert result.exit_code == 0, result.stderr
+        return [json.loads(line) for line in result.stdout.splitlines()]
+
+    return call
+
+
+def test_a_sweep_says_what_it_plans_then_each_run_then_the_means(fedlab, sweep, run):
+    plan, *ended, means = sweep("--processes", "2")
+    assert (plan["runs"], plan["processes"]) == (4, 2)
+    assert plan["estimated_s"] > 0
+    assert {tuple(one["coordinates"].values()) for one in ended} == {(0.5, 0), (0.5, 1), (0.9, 0), (0.9, 1)}
+    assert {(one["status"], one["rounds_done"], one["sweep_id"]) for one in ended} == {
+        ("finished", 2, plan["sweep_id"])
+    }
+    assert (means["runs"], means["finished"]) == (4, 4)
+    for group, sparsity in zip(means["groups"], (0.5, 0.9), strict=True):
+        assert group["coordinates"] == {"strategy.final_sparsity": sparsity}
+        same = [one for one in ended if one["coordinates"]["strategy.final_sparsity"] == sparsity]
+        first, second = (one["final_test_accuracy"] for one in same)
+        assert group["mean_final_test_accuracy"] == pytest.approx((first + second) / 2)
+        assert group["spread_final_test_accuracy"] == pytest.approx(abs(first - second) / 2**0.5)
+        assert group["mean_total_upload_bytes"] == sum(one["total_upload_bytes"] for one in same) / 2
+    alone = run("--set", "strategy.final_sparsity=0.5", "--set", "federation.seed=1", rounds=2)[-1]
+    (same,) = [one for one in ended if one["experiment_hash"] == alone["experiment_hash"]]
+    assert same["state_sha256"] == alone["state_sha256"]
+
+
+def test_a_sweep_for_people(fedlab):
+    result = fedlab("sweep", "fedsparsify-digits", "--rounds", "2", "--name", "rates", *GRID, *TINY, "--processes", "1")
+    assert result.exit_code == 0
+    assert "4 runs of 2 rounds in 1 process: less than 10 s" in result.stderr
+    assert "8/8 rounds" in result.stderr
+    *lines, head, half, tenth = result.stdout.splitlines()
+    assert len(lines) == 4
+    assert lines[0].startswith("run ")
+    assert "rates final_sparsity=0.5 seed=0: finished after 2/2 rounds: test accuracy" in lines[0]
+    assert head.split() == ["final_sparsity", "runs", "accuracy", "sparsity", "up", "down"]
+    assert half.split()[:2] == ["0.5", "2/2"]
+    assert tenth.split()[:2] == ["0.9", "2/2"]
+    assert "90.0 ± 0.0 %" in tenth
+
+    head, *listed = fedlab("runs").stdout.splitlines()
+    (line,) = listed  # one for the whole sweep
+    sweep_id = line.split()[0]
+    assert "rates, 4/4 runs over strategy.final_sparsity, federation.seed" in line
+    assert len(fedlab("runs", "--sweep", sweep_id).stdout.splitlines()) == 5
+    assert {info["sweep_id"] for info in json.loads(fedlab("runs", "--json").stdout)} == {sweep_id}
+    page = fedlab("show", sweep_id[:6]).stdout
+    assert "4 of 4 runs finished" in page
+    assert "federation.seed = 0, 1" in page
+    assert page.endswith(f"{tenth}\n")
+    assert json.loads(fedlab("show", sweep_id, "--json").stdout)["finished"] == 4
+    again = fedlab("sweep", "--resume", sweep_id)  # nothing is left
+    assert again.exit_code == 0
+    assert again.stdout.splitlines()[-1] == tenth
+    assert fedlab("delete", sweep_id).exit_code == 0
+    assert json.loads(fedlab("runs", "--json").stdout) == []
+    assert refused(fedlab("show", sweep_id), f"there is no run '{sweep_id}'")
+
+
+def test_a_run_of_a_sweep_that_fails_is_named_and_the_exit_code_says_so(fedlab):
+    wild = ("--grid", "federation.learning_rate=10,0.05", "--set", "federation.momentum=0.99")
+    result = fedlab("sweep", "fedsparsify-digits", "--rounds", "2", *wild, *TINY, "--processes", "2")
+    assert result.exit_code == 1
+    (line,) = [line for line in result.stdout.splitlines() if ": failed" in line]
+    assert "learning_rate=10.0: failed after 0/2 rounds: training diverged in round 1" in line
+    assert "1 of 2 runs are not finished" in result.stderr
+    assert "fedlab sweep --resume" in result.stderr.splitlines()[-1]
+    assert result.stdout.splitlines()[-2].split()[:3] == ["10.0", "0/1", "-"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--grid", "strategy.final_sparsity=0.5,1.5"], ["strategy.final_sparsity is '1.5'", "0 <= value < 1"]),
+        (["--grid", "strategy.final_sparsty=0.5"], ["did you mean strategy.final_sparsity"]),
+        (["--grid", "federation.seed=1,1"], ["federation.seed=1 twice"]),
+        (["--grid", "federation.seed"], ["--grid is 'federation.seed'", "KEY=VALUE,VALUE"]),
+        (["--grid", "data.num_clients=4,100000"], ["data.num_clients is 100000", "at most 1438 clients"]),
+        ([], ["the grid has no settings"]),
+        ([*GRID, "--processes", "0"], ["--processes is '0'; allowed is a whole number from 1 to 64"]),
+        ([*GRID, "--resume", "abc"], ["--resume goes on with a sweep as it is"]),
+    ],
+)
+def test_bad_sweeps_are_refused_in_one_sentence(fedlab, arguments, words):
+    assert refused(fedlab("sweep", "fedsparsify-digits", *arguments), *words)
+    assert "No runs yet" in fedlab("runs").stdout
+
+
+def test_a_sweep_that_is_not_there(fedlab):
+    assert refused(fedlab("sweep", "--resume", "nothing"), "there is no sweep 'nothing'")
+    assert refused(fedlab("sweep"), "there is no recipe ''")
+
+
+@posix
+def test_ctrl_c_leaves_a_sweep_that_goes_on(fedlab, sweep, tmp_path):
+    store = str(tmp_path / "runs.sqlite")
+    grid = ["--grid", "federation.rounds=2,100", "--grid", "federation.seed=0"]
+    command = [*COMMAND, "sweep", "fedsparsify-digits", "--json", "--processes", "1", "--store", store, *grid, *TINY]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        plan, first = (json.loads(process.stdout.readline()) for _ in range(2))
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate()
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert json.loads(out.splitlines()[-1])["finished"] == 1
+    assert f"fedlab sweep --resume {plan['sweep_id']}" in err.splitlines()[-1]
+    assert first["coordinates"]["federation.rounds"] == 2
+
+    result = fedlab("sweep", "--resume", plan["sweep_id"], "--json")
+    left, second, means = [json.loads(line) for line in result.stdout.splitlines()]
+    assert result.exit_code == 0
+    assert left["runs"] == 1
+    assert (second["coordinates"]["federation.rounds"], second["status"]) == (100, "finished")
+    assert means["finished"] == 2
+
+
 def test_help_does_not_wait_for_torch():
     """No clock: what would be slow is not imported."""
     code = "import sys, fedlab_core.cli; sys.exit(any(name in sys.modules for name in ('torch', 'numpy', 'sklearn')))"

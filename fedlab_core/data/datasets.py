@@ -6,6 +6,7 @@ N examples, I = (channels, height, width), H height, W width, C channels.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -95,6 +96,9 @@ def canonical_name(name: str) -> str:
 def load_dataset(name: str, *, path: str = "", data_dir: Path | None = None, download: bool = False) -> Dataset:
     """Read, check and normalise a data set. Digits and shapes are kept for the rest of the process.
 
+    Of all others the one that was read last is kept, too, so that many runs on it in one process read it once; it is
+    read again when one of its files has changed.
+
     Args:
         name: one of `dataset_names()`; upper case, "-" and "_" do not matter.
         path: for "images": the folder, tar or zip of class sub-folders.
@@ -124,14 +128,52 @@ def _shapes() -> Dataset:
     return _normalised("shapes", make_shapes())
 
 
+class _Kept:
+    """The data set that was read last, and what was asked for: one, for they may be large."""
+
+    def __init__(self) -> None:
+        self._asked: object = None
+        self._dataset: Dataset | None = None
+        self._lock = threading.Lock()
+
+    def get(self, asked: object, read: Callable[[], Dataset]) -> Dataset:
+        """What is kept, if it is what is asked for; else it is read."""
+        with self._lock:  # threads that ask at once read once
+            if self._dataset is None or self._asked != asked:
+                self._asked = self._dataset = None  # the old one leaves before the new one comes
+                self._dataset = read()
+                self._asked = asked
+            return self._dataset
+
+
+_kept = _Kept()
+
+
 def _images(request: _Request) -> Dataset:
     if not request.path:
         raise DataError("data.path is ''; allowed is the path of a folder, tar or zip of class sub-folders")
-    return _normalised("images", read_image_folder(Path(request.path).expanduser()))
+    source = Path(request.path).expanduser()
+    return _kept.get(("images", _state_of(source.absolute())), lambda: _normalised("images", read_image_folder(source)))
 
 
 def _vision(name: str) -> Callable[[_Request], Dataset]:
-    return lambda request: _normalised(name, read_vision(name, request.data_dir, request.download))
+    def read(request: _Request) -> Dataset:
+        folder = (request.data_dir / PUBLISHED[name].folder).absolute()  # the working folder may change
+        return _kept.get(
+            (name, _state_of(folder)),
+            lambda: _normalised(name, read_vision(name, request.data_dir, request.download)),
+        )
+
+    return read
+
+
+def _state_of(source: Path) -> list[tuple[str, int, int]]:
+    """Names, sizes and times of a file or of all files in a folder: another state, other images."""
+    try:
+        stats = [(str(file), file.stat()) for file in (source, *source.rglob("*")) if file.is_file()]
+    except (OSError, ValueError) as error:
+        raise DataError(f"{source} cannot be read: {error}") from error
+    return sorted((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
 
 
 _SOURCES: dict[str, Callable[[_Request], Dataset]] = {

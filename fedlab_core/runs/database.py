@@ -17,7 +17,6 @@ from typing import Any
 
 from fedlab_core.runs.blobs import RunError
 
-VERSION = 1
 BUSY_S = 20.0
 """How long a writer waits for another one."""
 
@@ -56,6 +55,26 @@ _SCHEMA = (
         PRIMARY KEY (run_id, digest))""",
     "CREATE TABLE done (what TEXT PRIMARY KEY)",  # things that happen once in the life of a store
 )
+
+# What takes a file of version 1, 2, ... to the next one; a new file goes the same way. Never change a step that was
+# published: add one.
+_UPGRADES = (
+    (
+        """CREATE TABLE sweeps (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT,
+            sweep_id TEXT NOT NULL UNIQUE,
+            name TEXT NOT NULL,
+            owner TEXT NOT NULL,
+            created TEXT NOT NULL,
+            grid TEXT NOT NULL)""",
+        # A run of a sweep, and its place in the grid; NULL for all others.
+        "ALTER TABLE runs ADD COLUMN sweep_id TEXT REFERENCES sweeps (sweep_id) ON DELETE CASCADE",
+        "ALTER TABLE runs ADD COLUMN cell INTEGER",
+        # Two programs that carry out one sweep share its cells: neither can make one that is there.
+        "CREATE UNIQUE INDEX cells ON runs (sweep_id, cell)",
+    ),
+)
+VERSION = 1 + len(_UPGRADES)
 
 
 def default_store_path() -> Path:
@@ -123,22 +142,24 @@ class Database:
             raise RunError(f"the run store {self.path} cannot be used: {error}") from error
 
     def _prepare(self) -> None:
-        """Settings of the connection; tables, if the file is new."""
+        """Settings of the connection; tables and columns that the file does not have yet."""
         self._connection.row_factory = sqlite3.Row
-        self._is_new()  # before anything is changed: the file may be somebody else's
+        self._version()  # before anything is changed: the file may be somebody else's
         for setting in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
             self.query(f"PRAGMA {setting}")
-        with self.transaction() as connection:
-            if self._is_new():
-                for statement in _SCHEMA:
-                    connection.execute(statement)
+        if self._version() < VERSION:
+            with self.transaction() as connection:
+                version = self._version()  # again: another process may have been faster
+                for step in (_SCHEMA, *_UPGRADES)[version:]:
+                    for statement in step:
+                        connection.execute(statement)
                 connection.execute(f"PRAGMA user_version = {VERSION}")
 
-    def _is_new(self) -> bool:
-        """Whether the file has no tables yet. Raises `RunError` if it is no run store of this version."""
+    def _version(self) -> int:
+        """The format of the file, 0 if it has no tables yet. Raises `RunError` if it is no run store that we know."""
         # In one statement: between two, another process may make the tables.
         sql = "SELECT user_version, (SELECT count(*) FROM sqlite_master) FROM pragma_user_version"
         ((version, tables),) = self.query(sql)
-        if version != VERSION and (version, tables) != (0, 0):
-            raise RunError(f"the run store {self.path} has format {version}; allowed is {VERSION}")
-        return bool(tables == 0)
+        if not 0 <= version <= VERSION or (version == 0) != (tables == 0):
+            raise RunError(f"the run store {self.path} has format {version}; allowed are 1 to {VERSION}")
+        return int(version)

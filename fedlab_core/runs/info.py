@@ -46,6 +46,7 @@ class RunInfo:
         owner: who may stop it: a token that the dashboard gives, empty for the command line.
         machine: where it was computed (last): platform, processor, cpu_count, threads, processes, and versions.
         last_row: the newest round as `RoundRecord.to_json` writes it.
+        sweep_id, cell: of a run that belongs to a sweep: which one, and its place in the grid, from 0.
     """
 
     run_id: str
@@ -60,6 +61,8 @@ class RunInfo:
     owner: str
     machine: dict[str, Any]
     last_row: dict[str, Any] | None
+    sweep_id: str | None = None
+    cell: int | None = None
 
     @property
     def processes(self) -> int:
@@ -81,7 +84,7 @@ class RunInfo:
         last = loads(row["last_row"]) if row["last_row"] else None
         shared = ("run_id", "name", "status", "created", "parent_id", "parent_round", "error", "owner")
         return cls(
-            **{field: row[field] for field in shared},
+            **{field: row[field] for field in (*shared, "sweep_id", "cell")},
             experiment=_experiment(row["experiment"]),
             rounds_done=last["round"] if last else 0,
             machine=loads(row["machine"]),

@@ -18,6 +18,7 @@ from fedlab_core.runs.blobs import Blobs, RunError, pack, unpack, unpack_masks
 from fedlab_core.runs.database import Database, default_store_path
 from fedlab_core.runs.info import RunInfo, Status, Wish
 from fedlab_core.runs.queue import RunQueue
+from fedlab_core.runs.sweeps import SweepShelf
 from fedlab_core.runs.tables import checked, drop_states, insert_round, insert_run, plain, run_row, stride
 from fedlab_core.runs.transfer import export_run, read_run, states_to_export
 from fedlab_core.types import Masks, RoundRecord, ServerState
@@ -33,7 +34,7 @@ _SELECT = """SELECT runs.*, (SELECT row FROM rounds WHERE rounds.run_id = runs.r
              AS last_row FROM runs"""
 
 
-class RunStore(RunQueue):
+class RunStore(RunQueue, SweepShelf):
     """Runs, their rounds and their tensors. Any number of processes may open the same file; threads may share a store.
 
     Every method takes the whole id of a run; `get` also takes a unique beginning of it. An unknown run is a `RunError`.
@@ -91,12 +92,12 @@ class RunStore(RunQueue):
                 insert_round(connection, run_id, first.to_json(), pack(first.state))
         return run_id
 
-    def list(self) -> Runs:
-        """All runs, newest first. One whose process died is marked interrupted; one whose settings are unknown to this
-        version of the package is left out."""
+    def list(self, sweep_id: str | None = None) -> Runs:
+        """All runs, or those of one sweep, newest first. One whose process died is marked interrupted; one whose
+        settings are unknown to this version of the package is left out."""
         self.mark_interrupted()
         runs = []
-        for row in self._database.query(f"{_SELECT} ORDER BY seq DESC"):
+        for row in self._database.query(f"{_SELECT} WHERE ?1 IS NULL OR sweep_id = ?1 ORDER BY seq DESC", sweep_id):
             try:
                 runs.append(RunInfo.of(row))
             except ValueError:

@@ -38,10 +38,12 @@ def insert_run(
     parent_round: int | None,
     status: Status,
     machine: Mapping[str, Any] | None = None,
+    sweep_id: str | None = None,
+    cell: int | None = None,
 ) -> str:
     """A new run without rounds, and its id."""
     row = {
-        "run_id": _new_id(),
+        "run_id": new_id(),
         "name": plain(name),
         "owner": plain(owner),
         "created": created.isoformat(timespec="seconds"),
@@ -50,13 +52,16 @@ def insert_run(
         "parent_round": parent_round,
         "status": status,
         "machine": json.dumps(machine or {}),
+        "sweep_id": sweep_id,
+        "cell": cell,
     }
     columns, places = ", ".join(row), ", ".join(f":{column}" for column in row)
     connection.execute(f"INSERT INTO runs ({columns}) VALUES ({places})", row)
     return str(row["run_id"])
 
 
-def _new_id() -> str:
+def new_id() -> str:
+    """Ten letters and digits that are easy to type, for a run or a sweep."""
     return "".join(secrets.choice(_LETTERS) for _ in range(10))
 
 

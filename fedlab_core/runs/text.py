@@ -9,6 +9,7 @@ from typing import Any
 
 from fedlab_core.runs.info import RunInfo
 from fedlab_core.runs.store import RunStore
+from fedlab_core.runs.sweeps import SweepInfo
 
 Row = Mapping[str, Any]
 
@@ -23,13 +24,18 @@ def json_line(value: Any) -> str:
 
 def summary(store: RunStore, run_id: str) -> dict[str, Any]:
     """How a run ended: totals, and the hash of its newest state; equal hash = bit-identical weights and masks."""
-    info, rows = store.get(run_id), store.rows(run_id)
+    info = store.get(run_id)
+    hash = store.state(run_id)[1].sha256() if info.last_row else None
+    return {**described(info), **totals(store, run_id), "state_sha256": hash}
+
+
+def totals(store: RunStore, run_id: str) -> dict[str, float]:
+    """What a run has cost, over all of its own rounds."""
+    rows = store.rows(run_id)
     return {
-        **described(info),
         "total_upload_bytes": sum(row["upload_bytes"] for row in rows),
         "total_download_bytes": sum(row["download_bytes"] for row in rows),
         "total_s": sum(row["round_s"] for row in rows),
-        "state_sha256": store.state(run_id)[1].sha256() if rows else None,
     }
 
 
@@ -47,22 +53,44 @@ def described(info: RunInfo) -> dict[str, Any]:
         "created": info.created,
         "parent_id": info.parent_id,
         "parent_round": info.parent_round,
+        "sweep_id": info.sweep_id,
         "experiment_hash": info.experiment.hash,
         "error": info.error,
     }
 
 
-def runs_table(runs: Iterable[RunInfo]) -> str:
-    """One line a run."""
-    lines = []
+def runs_table(runs: Sequence[RunInfo], sweeps: Sequence[SweepInfo] = ()) -> str:
+    """One line a run; one for all runs of each of these sweeps, where the newest of them is."""
+    left = {sweep.sweep_id: sweep for sweep in sweeps}
+    begun = {info.sweep_id for info in runs}
+    lines = [_sweep_line(sweep, []) for sweep in sweeps if sweep.sweep_id not in begun]
+    known = set(left)
     for info in runs:
-        last, experiment = info.last_row or {}, info.experiment
-        done = f"{info.rounds_done}/{experiment.federation.rounds}"
-        accuracy, gone = percent(last.get("test_accuracy")), percent(last.get("sparsity"))
-        when = info.created[:16].replace("T", " ")
-        what = (experiment.strategy.name, experiment.data.dataset, info.name)
-        lines.append((info.run_id, info.status, done, accuracy, gone, when, *what))
+        if info.sweep_id not in known:
+            lines.append(_run_line(info))
+        elif sweep := left.pop(info.sweep_id, None):
+            lines.append(_sweep_line(sweep, [other for other in runs if other.sweep_id == info.sweep_id]))
     return table(_RUN_HEAD, lines)
+
+
+def _run_line(info: RunInfo) -> tuple[str, ...]:
+    last, experiment = info.last_row or {}, info.experiment
+    done = f"{info.rounds_done}/{experiment.federation.rounds}"
+    accuracy, gone = percent(last.get("test_accuracy")), percent(last.get("sparsity"))
+    what = (experiment.strategy.name, experiment.data.dataset, info.name)
+    return info.run_id, info.status, done, accuracy, gone, _minute(info.created), *what
+
+
+def _sweep_line(sweep: SweepInfo, runs: Sequence[RunInfo]) -> tuple[str, ...]:
+    finished = sum(info.status == "finished" for info in runs)
+    status = "running" if any(info.status == "running" for info in runs) else "sweep"
+    base = sweep.grid.base
+    what = (base.strategy.name, base.data.dataset, f"{sweep.name}, {finished}/{sweep.grid.size} runs over ")
+    return sweep.sweep_id, status, "", "", "", _minute(sweep.created), *what[:2], what[2] + ", ".join(sweep.grid.axes)
+
+
+def _minute(created: str) -> str:
+    return created[:16].replace("T", " ")
 
 
 def run_page(info: RunInfo, rows: Sequence[Row]) -> str:

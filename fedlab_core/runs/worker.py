@@ -1,36 +1,28 @@
 """Worker processes: warm before the first click, they take runs from a store's queue. Child: `python -m` this module.
 
-The parent holds the child's standard input. A line means "look at the queue"; its end means that the parent is gone,
-however it went: within one client step the child leaves its run, which is then "interrupted", and exits.
+A line from the parent means "look at the queue"; when the parent is gone, the child leaves its run within one client
+step, which is then "interrupted", and exits. With `--told` the child has nothing to do with the queue: a line is the id
+of the run to carry out (see `team.py`), and the answers are "round ID NUMBER" after each round, "left ID" at the end.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import signal
-import subprocess
-import sys
+import queue
 import threading
 import traceback
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
-from types import FrameType
-from typing import IO, NamedTuple
+from typing import TYPE_CHECKING
+
+from fedlab_core.runs.children import READY, Child, Parent, end_all
+
+if TYPE_CHECKING:
+    from fedlab_core.runs.store import RunStore
+    from fedlab_core.types import RoundRecord
 
 IDLE_S = 0.5
 """An idle worker looks at the queue this often even if nobody wakes it: a run may be queued by another program."""
-
-CLOSE_S = 5.0
-"""How long a worker may take to leave its run before it is killed."""
-
-_READY = b"ready\n"
-
-
-class _Child(NamedTuple):
-    process: subprocess.Popen[bytes]
-    ready: threading.Event
 
 
 class WorkerPool:
@@ -38,44 +30,36 @@ class WorkerPool:
 
     def __init__(self, store_path: Path | str, workers: int = 1) -> None:
         self.store_path, self.workers = Path(store_path), workers
-        self._children: list[_Child] = []
+        self._children: list[Child] = []
         self._lock = threading.Lock()
 
     def start(self) -> None:
         """Start the workers that are missing: all of them at first, later those that died. Returns at once."""
         with self._lock:
-            for child in [child for child in self._children if child.process.poll() is not None]:
-                _hang_up(child)
+            for child in [child for child in self._children if not child.alive]:
+                child.hang_up()
                 self._children.remove(child)
             while len(self._children) < self.workers:
-                self._children.append(_spawn(self.store_path))
+                self._children.append(Child(self.store_path))
 
     def wake(self) -> None:
         """A run has been queued: take it now."""
         self.start()
         with self._lock:
             for child in self._children:
-                with suppress(OSError):  # it died just now; the next call starts another
-                    _stdin(child).write(b"\n")
-                    _stdin(child).flush()
+                child.tell()
 
     def close(self) -> None:
         """End the workers; their runs are interrupted and can be resumed."""
         with self._lock:
-            for child in self._children:
-                _hang_up(child)
-            for child in self._children:
-                with suppress(subprocess.TimeoutExpired):
-                    child.process.wait(CLOSE_S)
-                child.process.kill()
-                child.process.wait()
+            end_all(self._children)
             self._children = []
 
     @property
     def alive(self) -> bool:
         """Whether every worker runs."""
         with self._lock:
-            return len(self._children) == self.workers and all(c.process.poll() is None for c in self._children)
+            return len(self._children) == self.workers and all(child.alive for child in self._children)
 
     @property
     def ready(self) -> bool:
@@ -84,82 +68,66 @@ class WorkerPool:
             return len(self._children) == self.workers and all(child.ready.is_set() for child in self._children)
 
 
-def _spawn(store_path: Path) -> _Child:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "fedlab_core.runs.worker", "--store", str(store_path)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    child = _Child(process, threading.Event())
-    threading.Thread(target=_listen, args=(child,), daemon=True).start()
-    return child
-
-
-def _listen(child: _Child) -> None:
-    """Read what the worker says, to its end, so that it never blocks on a full pipe."""
-    assert child.process.stdout is not None
-    with child.process.stdout as lines:
-        for line in lines:
-            if line == _READY:
-                child.ready.set()
-
-
-def _hang_up(child: _Child) -> None:
-    with suppress(OSError):  # what was not yet written goes to nobody
-        _stdin(child).close()
-
-
-def _stdin(child: _Child) -> IO[bytes]:
-    assert child.process.stdin is not None
-    return child.process.stdin
-
-
-class _Parent:
-    """The child's view of its parent: whether it is there, and whether it said something."""
-
-    def __init__(self) -> None:
-        self.gone = False
-        self.spoke = threading.Event()
-        threading.Thread(target=self._read, daemon=True).start()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._end)
-
-    def _read(self) -> None:
-        # Not sys.stdin: its lock, held by a thread, makes the interpreter stumble when it ends.
-        while os.read(0, 4096):
-            self.spoke.set()
-        self.gone = True
-        self.spoke.set()
-
-    def _end(self, number: int, frame: FrameType | None) -> None:
-        self.gone = True  # no more than this: the interrupted code may hold the lock of `spoke`
-
-
-def work(store_path: Path, parent: _Parent) -> None:
+def work(store_path: Path, parent: Parent) -> None:
     """Take runs from the queue and carry them out until the parent is gone."""
-    from fedlab_core.runs.execute import Interrupted, execute_claimed
     from fedlab_core.runs.store import RunStore
+
+    with RunStore(store_path) as store:
+        warm_up()
+        parent.say(READY)
+        while not parent.gone:
+            run_id = store.claim()
+            if run_id is not None:
+                _carry_out(store, run_id, parent, make_way=True)
+            else:
+                parent.spoke.wait(IDLE_S)
+                parent.spoke.clear()
+
+
+def work_as_told(store_path: Path, parent: Parent) -> None:
+    """Carry out the runs that the parent names, until it is gone. The first one warms this process up."""
+    from fedlab_core.runs.store import RunError, RunStore
+
+    with RunStore(store_path) as store:
+        parent.say(READY)
+        while not parent.gone:
+            try:
+                run_id = parent.lines.get(timeout=IDLE_S)
+            except queue.Empty:  # perhaps a signal came
+                continue
+            if parent.gone:
+                return
+            try:
+                store.claim(run_id)
+            except RunError:  # finished, or somebody else's by now: the store says so to whoever asks
+                pass
+            else:
+                _carry_out(store, run_id, parent, tell_rounds=True)
+            if not parent.gone:
+                parent.say(f"left {run_id}")
+
+
+def _carry_out(
+    store: RunStore, run_id: str, parent: Parent, *, make_way: bool = False, tell_rounds: bool = False
+) -> None:
+    """Carry out a claimed run. One that fails is marked as failed; the next one may be better."""
+    from fedlab_core.runs.execute import Interrupted, execute_claimed
 
     def leave_if_alone() -> None:
         if parent.gone:
             raise Interrupted
 
-    with RunStore(store_path) as store:
-        warm_up()
-        with suppress(OSError):
-            os.write(1, _READY)
-        while not parent.gone:
-            run_id = store.claim()
-            if run_id is None:
-                parent.spoke.wait(IDLE_S)
-                parent.spoke.clear()
-                continue
-            try:
-                execute_claimed(store, run_id, on_step=leave_if_alone, make_way=True)
-            except Interrupted:
-                return
-            except Exception:  # the run is marked as failed; the next one may be better
-                traceback.print_exc()
+    def tell(record: RoundRecord) -> None:
+        parent.say(f"round {run_id} {record.round}")
+
+    on_record = tell if tell_rounds else None
+    try:
+        execute_claimed(store, run_id, on_record=on_record, on_step=leave_if_alone, make_way=make_way)
+    except Interrupted:
+        pass
+    except Exception as error:
+        if not (tell_rounds and isinstance(error, ValueError)):  # its sentence is in the store, for the parent to say
+            traceback.print_exc()
 
 
 def warm_up() -> None:
@@ -185,9 +153,12 @@ def warm_up() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The child process."""
-    parser = argparse.ArgumentParser(description="Carry out queued runs until standard input ends.")
+    parser = argparse.ArgumentParser(description="Carry out runs of a store until standard input ends.")
     parser.add_argument("--store", type=Path, required=True, help="the file with the runs")
-    work(parser.parse_args(arguments).store, _Parent())
+    parser.add_argument("--told", action="store_true", help="only runs whose ids come on standard input")
+    options = parser.parse_args(arguments)
+    parent = Parent()  # before anything slow: from here on a signal is a wish to end
+    (work_as_told if options.told else work)(options.store, parent)
 
 
 if __name__ == "__main__":

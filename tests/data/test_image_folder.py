@@ -161,3 +161,14 @@ def test_as_a_data_set(tmp_path: Path) -> None:
     assert dataset.num_classes == 2
     with pytest.raises(DataError, match=r"data\.path is ''"):
         load_dataset("images")
+
+
+def test_own_images_are_read_again_when_a_file_changes(tmp_path: Path) -> None:
+    source = WRITERS["folder"](tmp_path / "source", classes(cat=5, dog=5))
+    first = load_dataset("images", path=str(source))
+    assert load_dataset("images", path=str(source)) is first
+    (source / "dog" / "05.png").write_bytes(png(55))
+    again = load_dataset("images", path=str(source))
+    assert (len(first.y_train_N) + len(first.y_test_N), len(again.y_train_N) + len(again.y_test_N)) == (10, 11)
+    with pytest.raises(DataError):
+        load_dataset("images", path="/no\0where")

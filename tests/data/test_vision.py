@@ -1,6 +1,7 @@
 """Published image sets through torchvision, on tiny files in the published formats that the tests write."""
 
 import hashlib
+import os
 import pickle
 import struct
 from pathlib import Path
@@ -68,6 +69,30 @@ def test_idx_files_are_read(name: str, tmp_path: Path) -> None:
     assert torch.equal(dataset.to_images(dataset.x_test_NI)[..., 0], torch.from_numpy(TEST_NHW))
     assert float(dataset.mean_C) == pytest.approx(TRAIN_NHW.mean() / 255)
     assert float(dataset.std_C) == pytest.approx(TRAIN_NHW.std() / 255)
+
+
+def test_the_last_one_is_kept_until_a_file_changes_or_another_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels = np.arange(20, dtype=np.uint8) % 10
+    for folder in IDX_FOLDERS.values():
+        write_mnist(tmp_path / folder / "raw", labels)
+        write_mnist(tmp_path / "elsewhere" / folder / "raw", labels)
+    monkeypatch.setenv("FEDLAB_DATA", str(tmp_path))
+    first = load_dataset("mnist")
+    assert load_dataset("MNIST") is first
+    monkeypatch.chdir(tmp_path)
+    assert load_dataset("mnist", data_dir=Path(".")) is first
+    assert load_dataset("mnist", data_dir=tmp_path / "elsewhere") is not first
+    fashion = load_dataset("fashionmnist")
+    assert fashion.name == "fashionmnist"
+    assert load_dataset("fashionmnist") is fashion
+    write_mnist(tmp_path / "FashionMNIST" / "raw", labels[::-1].copy())
+    os.utime(tmp_path / "FashionMNIST" / "raw" / "train-labels-idx1-ubyte", (0, 0))  # however coarse the clock is
+    assert load_dataset("fashionmnist").y_train_N.tolist() == labels[::-1].tolist()
+    (tmp_path / "FashionMNIST" / "raw" / "train-labels-idx1-ubyte").unlink()
+    with pytest.raises(DataError, match="FashionMNIST is broken"):
+        load_dataset("fashionmnist")
 
 
 def test_mnist_classes_are_digits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

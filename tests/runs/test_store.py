@@ -6,13 +6,14 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 import torch
 
 from fedlab_core.experiment import Experiment
 from fedlab_core.runs import tables
-from fedlab_core.runs.database import default_store_path
+from fedlab_core.runs.database import VERSION, default_store_path
 from fedlab_core.runs.store import RunError, RunStore
 from fedlab_core.types import ServerState
 
@@ -66,7 +67,7 @@ def test_what_a_list_says(store, make_record):
 
 def test_a_beginning_of_an_id_is_enough_if_it_is_unique(store, monkeypatch):
     ids = iter(["abcdefghij", "abcxyz2345", "abc"])
-    monkeypatch.setattr(tables, "_new_id", lambda: next(ids))
+    monkeypatch.setattr(tables, "new_id", lambda: next(ids))
     for _ in range(3):
         store.create(Experiment())
     assert store.get("abcd").run_id == "abcdefghij"
@@ -351,13 +352,51 @@ def test_files_that_are_no_store(tmp_path):
     connection = sqlite3.connect(other)
     connection.execute("CREATE TABLE recipes (name TEXT)")
     connection.close()
-    with pytest.raises(RunError, match="has format 0; allowed is 1"):
+    with pytest.raises(RunError, match="has format 0; allowed are 1 to"):
         RunStore(other)
     connection = sqlite3.connect(other)
     assert connection.execute("PRAGMA journal_mode").fetchone() == ("delete",)  # somebody else's file stays as it was
     connection.close()
     with pytest.raises(RunError, match="cannot be opened"):
         RunStore(noise / "runs.sqlite")
+
+
+def test_a_store_of_the_first_format_opens_and_takes_part_in_everything(tmp_path, make_record):
+    """`store_1.sql` was written by version 0.1.0 of the package before there were sweeps, and never changes."""
+    path = tmp_path / "runs.sqlite"
+    connection = sqlite3.connect(path)
+    connection.executescript(Path(__file__).with_name("store_1.sql").read_text())
+    connection.close()
+    with RunStore(path) as store:
+        (old,) = store.list()
+        assert (old.name, old.status, old.rounds_done) == ("from before", "finished", 1)
+        assert (old.sweep_id, old.cell) == (None, None)
+        assert store.state(old.run_id)[1].sha256().startswith("1ffec3edb3bbea47")
+        assert store.sweeps() == []
+        assert not store.once("gallery")
+        new = store.create(Experiment())
+        store.save_round(new, make_record(0))
+    with RunStore(path) as store:  # once more: it is of today's format now
+        assert [info.run_id for info in store.list()] == [new, old.run_id]
+        ((version,),) = store._database.query("PRAGMA user_version")
+        assert version == VERSION
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    with pytest.raises(RunError, match=f"has format 99; allowed are 1 to {VERSION}"):
+        RunStore(path)
+
+
+def test_an_upgraded_store_has_the_tables_of_a_new_one(tmp_path):
+    old = sqlite3.connect(tmp_path / "old.sqlite")
+    old.executescript(Path(__file__).with_name("store_1.sql").read_text())
+    old.close()
+    tables = []
+    for name in ("old", "new"):
+        with RunStore(tmp_path / f"{name}.sqlite") as store:
+            found = store._database.query("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name")
+            tables.append([tuple(row) for row in found])
+    assert tables[0] == tables[1]
 
 
 def test_threads_may_share_a_store(store, make_record):

@@ -8,7 +8,7 @@ import sys
 import psutil
 import pytest
 
-from fedlab_core.runs import worker
+from fedlab_core.runs import children, worker
 from fedlab_core.runs.execute import execute
 from fedlab_core.runs.store import RunStore
 from fedlab_core.runs.worker import WorkerPool
@@ -163,8 +163,8 @@ def test_a_worker_that_is_asked_to_end_leaves_its_run(store, tiny, monkeypatch, 
     """The child's loop in this process; its parent is the other end of a pipe."""
     reading, writing = os.pipe()
     before = {other: signal.getsignal(other) for other in (signal.SIGINT, signal.SIGTERM)}
-    monkeypatch.setattr(worker.os, "read", lambda descriptor, size, read=os.read: read(reading, size))
-    monkeypatch.setattr(worker.os, "write", lambda descriptor, text: len(text))
+    monkeypatch.setattr(children.os, "read", lambda descriptor, size, read=os.read: read(reading, size))
+    monkeypatch.setattr(children.os, "write", lambda descriptor, text: len(text))
 
     def save_and_ask(self, run_id, record, save=RunStore.save_round):
         save(self, run_id, record)
