@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
+from fedlab_core.costs.codec import MaskMemory
 from fedlab_core.costs.flops import effective_flops, forward_flops
 from fedlab_core.data.cohort import LocalData
 from fedlab_core.data.datasets import load_dataset
@@ -100,12 +101,14 @@ def client_side(
     federation: Federation, downloads: Sequence[Download], ctx: RoundContext, on_step: OnStep = no_step_hook
 ) -> list[Report]:
     """Every client reads its download, trains, prunes what it sends, and uploads; equal downloads are decoded once."""
-    decoded = {id(payload): unpack_assignment(payload, client_id) for client_id, payload in downloads}
+    memory = MaskMemory()
+    payloads = {id(payload): payload for _, payload in downloads}
+    decoded = {key: unpack_assignment(payload, -1, memory) for key, payload in payloads.items()}
     reports: dict[int, Report] = {}
     for cohort in _cohorts(federation, downloads):
         assignments = [replace(decoded[id(payload)], client_id=client_id) for client_id, payload in cohort]
         for assignment, update in zip(assignments, _train(federation, assignments, ctx, on_step), strict=True):
-            reports[update.client_id] = _upload(federation, assignment, update, ctx)
+            reports[update.client_id] = _upload(federation, assignment, update, ctx, memory)
     return [reports[client_id] for client_id, _ in downloads]
 
 
@@ -135,7 +138,8 @@ def run_round(
     downloads = _broadcast(federation, server, clients, ctx)
     reports = run_clients(federation, downloads, ctx, on_step)
     # The server sees only what was decoded from the payloads.
-    updates = [unpack_update(report.payload, k, server) for k, report in zip(clients, reports, strict=True)]
+    memory = MaskMemory()
+    updates = [unpack_update(report.payload, k, server, memory) for k, report in zip(clients, reports, strict=True)]
 
     merged = strategy.aggregate(updates, server)
     _refuse_divergence(merged, ctx)
@@ -225,11 +229,13 @@ def _train(
     return TRAINERS[settings.trainer].train(federation.model, program, assignments, data, ctx, on_step)
 
 
-def _upload(federation: Federation, received: Assignment, update: Update, ctx: RoundContext) -> Report:
+def _upload(
+    federation: Federation, received: Assignment, update: Update, ctx: RoundContext, memory: MaskMemory
+) -> Report:
     """A client prunes what it sends, as far as it knows the server: by what it has received."""
     known = ServerState(received.params, received.buffers, received.masks, received.extras)
     masks = federation.experiment.strategy.prune_upload(known, update, ctx)
-    payload = pack_update(replace(update, masks=masks))
+    payload = pack_update(replace(update, masks=masks), memory)
     return Report(payload, _training_flops(federation, update.num_examples, update.masks))
 
 

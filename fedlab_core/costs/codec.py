@@ -16,11 +16,22 @@ import torch
 from torch import Tensor
 
 from fedlab_core.costs.bits import CodecError
-from fedlab_core.costs.wire import CRC, HEAD, MAGIC, MAX_TENSORS, VERSION, parse, read_tensor, write_tensor
+from fedlab_core.costs.wire import (
+    CRC,
+    HEAD,
+    MAGIC,
+    MAX_TENSORS,
+    VERSION,
+    MaskMemory,
+    parse,
+    read_tensor,
+    write_tensor,
+)
 
 __all__ = [
     "MESSAGE_BYTES",
     "CodecError",
+    "MaskMemory",
     "Message",
     "TensorCost",
     "decode",
@@ -52,34 +63,38 @@ class TensorCost(NamedTuple):
     bound_bytes: float
 
 
-def encode(tensors: Mapping[str, Tensor], masks: Mapping[str, Tensor] | None = None) -> bytes:
+def encode(
+    tensors: Mapping[str, Tensor], masks: Mapping[str, Tensor] | None = None, memory: MaskMemory | None = None
+) -> bytes:
     """One payload with all `tensors`; of those with a mask only the kept entries. Same input, same bytes.
 
     Args:
         tensors: by name, of any shape; float32/64/16, bfloat16, int64/32, uint8 or bool.
         masks: boolean, True = kept, of the shapes of their tensors. What the tensors hold elsewhere is not sent.
+        memory: saves time, and changes no byte, where several messages have the same masks.
 
     Raises:
         ValueError: a mask without a tensor, or of another shape or type; a tensor of another type or over 32 axes.
     """
-    masks = masks or {}
+    masks, memory = masks or {}, memory or MaskMemory()
     _check_masks(tensors, masks)
     if len(tensors) > MAX_TENSORS:
         raise ValueError(f"a message of {len(tensors)} tensors; allowed are at most {MAX_TENSORS}")
     parts: list[bytes | memoryview] = [HEAD.pack(MAGIC, VERSION, len(tensors))]
     for name, tensor in tensors.items():
-        parts += write_tensor(name, tensor, masks.get(name))
+        parts += write_tensor(name, tensor, masks.get(name), memory)
     checksum = 0
     for part in parts:
         checksum = zlib.crc32(part, checksum)
     return b"".join([*parts, CRC.pack(checksum)])
 
 
-def decode(payload: bytes, *, max_elements: int = 2**28) -> Message:
+def decode(payload: bytes, *, max_elements: int = 2**28, memory: MaskMemory | None = None) -> Message:
     """What `encode` was given, bit for bit, with zeros outside the masks.
 
     Args:
         max_elements: allowed in the whole message, pruned entries included: they cost no bytes there, but memory here.
+        memory: saves time where several messages have the same masks; they then share them.
 
     Raises:
         CodecError: anything but an intact payload within the limit.
@@ -88,12 +103,12 @@ def decode(payload: bytes, *, max_elements: int = 2**28) -> Message:
     elements = sum(math.prod(max(axis, 1) for axis in entry.shape) for entry in entries)
     if elements > max_elements:
         raise CodecError(f"payload declares {elements} elements; allowed are {max_elements}")
-    message = Message({}, {})
+    message, memory = Message({}, {}), memory or MaskMemory()
     for entry in entries:
         if entry.name in message.tensors:
             raise CodecError(f"payload holds {entry.name!r} twice")
-        message.tensors[entry.name], mask = read_tensor(entry)
-        if entry.masked:
+        message.tensors[entry.name], mask = read_tensor(entry, memory)
+        if mask is not None:
             message.masks[entry.name] = mask
     return message
 

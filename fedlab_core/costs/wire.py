@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fedlab_core.costs.bits import CodecError, Reader, varint
+from fedlab_core.costs.bits import CodecError, Ints, Reader, varint
 from fedlab_core.costs.forms import FORMS, Form, Pattern, shortest
 
 DTYPES = (
@@ -62,7 +62,62 @@ class Entry(NamedTuple):
         return math.prod(self.shape)
 
 
-def write_tensor(name: str, tensor: Tensor, mask: Tensor | None) -> list[bytes | memoryview]:
+class MaskMemory:
+    """The masks of the messages before this one, the last of each tensor.
+
+    The clients of a round often have the same mask; it need not be worked out again for each of them.
+    """
+
+    def __init__(self) -> None:
+        self._written: dict[str, _Written] = {}
+        self._read: dict[str, tuple[_Block, Tensor, Ints]] = {}
+
+    def write(self, name: str, mask: Tensor) -> _Written:
+        """`mask` in its shortest form."""
+        last = self._written.get(name)
+        if last is None or not torch.equal(last.mask, mask):
+            last = self._written[name] = _written(mask)
+        return last
+
+    def read(self, entry: Entry) -> tuple[Tensor, Ints]:
+        """The flat mask of `entry`, and where it keeps. Raises CodecError."""
+        block = _Block(entry.form.name, entry.elements, entry.kept, bytes(entry.block))
+        last = self._read.get(entry.name)
+        if last is None or last[0] != block:
+            last = self._read[entry.name] = (block, *_read_mask(entry))
+        return last[1], last[2]
+
+
+class _Written(NamedTuple):
+    mask: Tensor
+    code: int
+    block: bytes
+    kept: int
+    kept_n: Ints
+
+
+class _Block(NamedTuple):
+    form: str
+    elements: int
+    kept: int
+    content: bytes
+
+
+def _written(mask: Tensor) -> _Written:
+    pattern = Pattern(mask.detach().cpu().reshape(-1).numpy())
+    code, plan = shortest(pattern)
+    return _Written(mask, code, plan.write(), pattern.kept, pattern.kept_n)
+
+
+def _read_mask(entry: Entry) -> tuple[Tensor, Ints]:
+    mask_N = entry.form.read(entry.block, entry.elements, entry.kept)
+    kept_n = np.flatnonzero(mask_N)
+    if len(kept_n) != entry.kept:
+        raise CodecError(f"the mask of {entry.name!r} does not keep {entry.kept} entries")
+    return torch.from_numpy(mask_N), kept_n
+
+
+def write_tensor(name: str, tensor: Tensor, mask: Tensor | None, memory: MaskMemory) -> list[bytes | memoryview]:
     """The pieces of one tensor, its mask in the shortest form. Raises ValueError for a type or shape without a code."""
     if tensor.dtype not in DTYPES:
         raise ValueError(f"tensor {name!r} is {tensor.dtype}; allowed are {', '.join(map(str, DTYPES))}")
@@ -71,11 +126,11 @@ def write_tensor(name: str, tensor: Tensor, mask: Tensor | None) -> list[bytes |
     value_N = tensor.detach().cpu().reshape(-1).view(_INTEGERS[tensor.dtype.itemsize]).numpy()
     code, block = 0, list[bytes]()
     if mask is not None:
-        pattern = Pattern(mask.detach().cpu().reshape(-1).numpy())
-        code, plan = shortest(pattern)
-        if pattern.kept < pattern.elements:
-            value_N = value_N[pattern.kept_n]
-            block = [varint(pattern.kept), varint(plan.num_bytes), plan.write()]
+        written = memory.write(name, mask)
+        code = written.code
+        if written.kept < len(value_N):
+            value_N = value_N[written.kept_n]
+            block = [varint(written.kept), varint(len(written.block)), written.block]
     label, kind = name.encode(), DTYPES.index(tensor.dtype) | code << 4 | (mask is not None) << 7
     header = [varint(len(label)), label, bytes([kind]), *map(varint, (tensor.dim(), *tensor.shape))]
     return [*header, *block, np.ascontiguousarray(value_N, f"<i{tensor.dtype.itemsize}").data]
@@ -123,16 +178,19 @@ def _parse_tensor(reader: Reader) -> Entry:
     return Entry(name, dtype, shape, FORMS[form_code], masked, kept, block, values, num_bytes)
 
 
-def read_tensor(entry: Entry) -> tuple[Tensor, Tensor]:
+def read_tensor(entry: Entry, memory: MaskMemory) -> tuple[Tensor, Tensor | None]:
     """Tensor and mask of `entry`; the caller has checked that so many elements are allowed. Raises CodecError."""
     size = entry.dtype.itemsize
     kept_values = np.frombuffer(entry.values, f"<i{size}")
     if entry.dtype == torch.bool and (kept_values & ~1).any():
         raise CodecError(f"tensor {entry.name!r} holds a truth value that is neither 0 nor 1")
-    mask_N = entry.form.read(entry.block, entry.elements, entry.kept)
-    if np.count_nonzero(mask_N) != entry.kept:
-        raise CodecError(f"the mask of {entry.name!r} does not keep {entry.kept} entries")
-    value_N = torch.zeros(entry.elements, dtype=_INTEGERS[size])
-    where = slice(None) if entry.kept == entry.elements else np.flatnonzero(mask_N)  # twice as fast as by the mask
-    value_N.numpy()[where] = kept_values
-    return value_N.view(entry.dtype).reshape(entry.shape), torch.from_numpy(mask_N).reshape(entry.shape)
+    if entry.form is FORMS[0]:  # everything is kept
+        value_N = torch.empty(entry.elements, dtype=_INTEGERS[size])
+        value_N.numpy()[:] = kept_values
+        mask = torch.ones(entry.shape, dtype=torch.bool) if entry.masked else None
+    else:
+        mask_N, kept_n = memory.read(entry)
+        value_N = torch.zeros(entry.elements, dtype=_INTEGERS[size])
+        value_N.numpy()[kept_n] = kept_values  # twice as fast as by the mask
+        mask = mask_N.reshape(entry.shape)
+    return value_N.view(entry.dtype).reshape(entry.shape), mask

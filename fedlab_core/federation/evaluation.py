@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -54,9 +55,27 @@ def _forward(model: nn.Module, params: Params, buffers: Buffers, x_NI: Tensor, y
     right, losses = [torch.zeros(0, dtype=torch.bool)], [torch.zeros(0, dtype=x_NI.dtype)]
     with torch.no_grad():
         for x_BI, y_B in zip(x_NI.split(CHUNK), y_N.split(CHUNK), strict=True):
-            if x_BI.dim() == 4:  # twice as fast on a processor, pooling ten times
-                x_BI = x_BI.contiguous(memory_format=torch.channels_last)
-            logits_BC = functional_call(model, {**params, **buffers}, (x_BI,))
+            logits_BC = _logits(model, {**params, **buffers}, x_BI)
             right.append(logits_BC.argmax(1) == y_B)
             losses.append(F.cross_entropy(logits_BC, y_B, reduction="none"))
     return torch.cat(right), torch.cat(losses)
+
+
+def _logits(model: nn.Module, tensors: Mapping[str, Tensor], x_BI: Tensor) -> Tensor:
+    """The model's output. A chain is walked layer by layer, to keep its maps channels last in memory.
+
+    On a processor that is twice as fast, pooling ten times; a convolution of a single channel forgets it by itself.
+    """
+    if not isinstance(model, nn.Sequential):
+        return cast(Tensor, functional_call(model, dict(tensors), (x_BI,)))
+    for name, layer in model.named_children():
+        own = {key: tensors[f"{name}.{key}"] for key, _ in _named_tensors(layer) if f"{name}.{key}" in tensors}
+        x_BI = functional_call(layer, own, (x_BI,)) if own else layer(x_BI)
+        if x_BI.dim() == 4:
+            x_BI = x_BI.contiguous(memory_format=torch.channels_last)
+    return x_BI
+
+
+def _named_tensors(layer: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    yield from layer.named_parameters()
+    yield from layer.named_buffers()

@@ -1,4 +1,7 @@
-"""What travels: an assignment down, an update up, each as one encoded payload. Its length is the communication cost."""
+"""What travels: an assignment down, an update up, each as one encoded payload. Its length is the communication cost.
+
+A `MaskMemory` is given where many messages follow each other: equal masks are then worked out once.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from fedlab_core.costs.codec import CodecError, Message, decode, encode
+from fedlab_core.costs.codec import CodecError, MaskMemory, Message, decode, encode
 from fedlab_core.types import Assignment, Masks, Params, ServerState, Update
 
 _NUM_EXAMPLES, _TRAIN_LOSS = "num_examples", "train_loss"
@@ -18,28 +21,28 @@ def pack_assignment(assignment: Assignment) -> bytes:
     return _pack(assignment.params, assignment.buffers, assignment.masks, assignment.extras)
 
 
-def unpack_assignment(payload: bytes, client_id: int) -> Assignment:
+def unpack_assignment(payload: bytes, client_id: int, memory: MaskMemory | None = None) -> Assignment:
     """What client `client_id` reads from its downlink."""
-    groups, masks = _unpack(decode(payload))
+    groups, masks = _unpack(decode(payload, memory=memory))
     return Assignment(client_id, groups["params"], groups["buffers"], masks, groups["extras"])
 
 
-def pack_update(update: Update) -> bytes:
+def pack_update(update: Update, memory: MaskMemory | None = None) -> bytes:
     """The uplink of one client."""
     report = {
         _NUM_EXAMPLES: torch.tensor(update.num_examples),
         _TRAIN_LOSS: torch.tensor(update.train_loss, dtype=torch.float64),
     }
-    return _pack(update.params, update.buffers, update.masks, {**update.extras, **report})
+    return _pack(update.params, update.buffers, update.masks, {**update.extras, **report}, memory)
 
 
-def unpack_update(payload: bytes, client_id: int, server: ServerState) -> Update:
+def unpack_update(payload: bytes, client_id: int, server: ServerState, memory: MaskMemory | None = None) -> Update:
     """What the server reads from the uplink of client `client_id`.
 
     Raises:
         CodecError: a damaged payload, or tensors whose names, types or shapes are not those of the server's model.
     """
-    groups, masks = _unpack(decode(payload, max_elements=_limit(server)))
+    groups, masks = _unpack(decode(payload, max_elements=_limit(server), memory=memory))
     extras = groups["extras"]
     for got, sent in ((groups["params"], server.params), (groups["buffers"], server.buffers)):
         if {name: _kind(t) for name, t in got.items()} != {name: _kind(t) for name, t in sent.items()}:
@@ -61,10 +64,16 @@ def _limit(server: ServerState) -> int:
     return 8 * sum(tensor.numel() for tensor in server.params.values()) + 65536
 
 
-def _pack(params: Params, buffers: Mapping[str, Tensor], masks: Masks, extras: Mapping[str, Tensor]) -> bytes:
+def _pack(
+    params: Params,
+    buffers: Mapping[str, Tensor],
+    masks: Masks,
+    extras: Mapping[str, Tensor],
+    memory: MaskMemory | None = None,
+) -> bytes:
     groups = {"params": params, "buffers": buffers, "extras": extras}
     tensors = {f"{group}/{name}": t for group, named in groups.items() for name, t in named.items()}
-    return encode(tensors, {f"params/{name}": mask for name, mask in masks.items()})
+    return encode(tensors, {f"params/{name}": mask for name, mask in masks.items()}, memory)
 
 
 def _unpack(message: Message) -> tuple[dict[str, dict[str, Tensor]], Masks]:

@@ -14,6 +14,7 @@ from torch import Tensor
 from fedlab_core.costs import wire
 from fedlab_core.costs.codec import (
     MESSAGE_BYTES,
+    MaskMemory,
     decode,
     describe,
     encode,
@@ -50,6 +51,26 @@ def raw_bytes(tensor: Tensor) -> bytes:
 def assert_same(got: Tensor, want: Tensor) -> None:
     assert (got.dtype, got.shape) == (want.dtype, want.shape)
     assert raw_bytes(got) == raw_bytes(want)
+
+
+@LAWS
+@given(
+    kinds=st.lists(st.sampled_from([None, 0.1, 0.5, 1.0]), min_size=1, max_size=8),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_a_memory_of_masks_changes_no_byte(kinds: list[float | None], seed: int) -> None:
+    """Messages in a row, some with the mask of the one before, some with another or none."""
+    rng, writing, reading = np.random.default_rng(seed), MaskMemory(), MaskMemory()
+    masks = {kind: torch.from_numpy(rng.random((5, 40)) < kind) for kind in (0.1, 0.5, 1.0)}
+    for kind in kinds:
+        tensors = {"w": random_bits((5, 40), torch.float32, rng)}
+        own = {} if kind is None else {"w": masks[kind].clone()}
+        payload = encode(tensors, own, writing)
+        assert payload == encode(tensors, own)
+        got, alone = decode(payload, memory=reading), decode(payload)
+        assert_same(got.tensors["w"], alone.tensors["w"])
+        assert got.masks.keys() == alone.masks.keys() == own.keys()
+        assert all(torch.equal(got.masks[name], mask) for name, mask in own.items())
 
 
 tensor_plans = st.lists(

@@ -294,8 +294,8 @@ def test_reported_numbers_are_counted_ones(store, tiny, strategy, monkeypatch):
     """Bytes against the payloads that were really packed; sparsity against zeros in the stored weights."""
     payloads = []
 
-    def packing(update):
-        payloads.append(pack_update(update))
+    def packing(update, memory):
+        payloads.append(pack_update(update, memory))
         return payloads[-1]
 
     monkeypatch.setattr("fedlab_core.rounds.pack_update", packing)
