@@ -70,7 +70,7 @@ class MaskMemory:
 
     def __init__(self) -> None:
         self._written: dict[str, _Written] = {}
-        self._read: dict[str, tuple[_Block, Tensor, Ints]] = {}
+        self._read: dict[str, _Read] = {}
 
     def write(self, name: str, mask: Tensor) -> _Written:
         """`mask` in its shortest form."""
@@ -81,11 +81,13 @@ class MaskMemory:
 
     def read(self, entry: Entry) -> tuple[Tensor, Ints]:
         """The flat mask of `entry`, and where it keeps. Raises CodecError."""
-        block = _Block(entry.form.name, entry.elements, entry.kept, bytes(entry.block))
         last = self._read.get(entry.name)
-        if last is None or last[0] != block:
-            last = self._read[entry.name] = (block, *_read_mask(entry))
-        return last[1], last[2]
+        if last is None or (last.form, last.elements, last.block) != (entry.form, entry.elements, entry.block):
+            mask_N, kept_n = _read_mask(entry)
+            last = self._read[entry.name] = _Read(entry.form, entry.elements, bytes(entry.block), mask_N, kept_n)
+        if len(last.kept_n) != entry.kept:
+            raise CodecError(f"the mask of {entry.name!r} does not keep {entry.kept} entries")
+        return last.mask_N, last.kept_n
 
 
 class _Written(NamedTuple):
@@ -96,11 +98,12 @@ class _Written(NamedTuple):
     kept_n: Ints
 
 
-class _Block(NamedTuple):
-    form: str
+class _Read(NamedTuple):
+    form: Form
     elements: int
-    kept: int
-    content: bytes
+    block: bytes
+    mask_N: Tensor
+    kept_n: Ints
 
 
 def _written(mask: Tensor) -> _Written:
@@ -111,10 +114,7 @@ def _written(mask: Tensor) -> _Written:
 
 def _read_mask(entry: Entry) -> tuple[Tensor, Ints]:
     mask_N = entry.form.read(entry.block, entry.elements, entry.kept)
-    kept_n = np.flatnonzero(mask_N)
-    if len(kept_n) != entry.kept:
-        raise CodecError(f"the mask of {entry.name!r} does not keep {entry.kept} entries")
-    return torch.from_numpy(mask_N), kept_n
+    return torch.from_numpy(mask_N), np.flatnonzero(mask_N)
 
 
 def write_tensor(name: str, tensor: Tensor, mask: Tensor | None, memory: MaskMemory) -> list[bytes | memoryview]:
