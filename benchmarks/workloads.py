@@ -7,6 +7,7 @@ K clients, R rounds, C clients of a round, N examples, I input dimensions.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -161,7 +162,35 @@ def load(path: Path) -> Examples:
         return Examples(*(torch.from_numpy(file[name]) for name in ("x", "y", "owner", "cohort")))
 
 
-def random_examples(workload: Workload) -> tuple[Tensor, Tensor, Tensor]:
+def draw_examples(workload: Workload) -> Examples:
+    """The examples, clients and cohorts of a workload; needs fedlab_core, whose sampling all systems follow."""
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    from fedlab_core.rounds import sample_clients
+    from fedlab_core.types import RoundContext
+
+    x_NI, y_N, owner_N = _digits(workload) if workload.model == "small" else _noise(workload)
+    share = workload.clients_per_round / workload.num_clients
+    contexts = [RoundContext(round, 100, 0) for round in range(1, 101)]
+    cohort_RC = torch.tensor([sample_clients(workload.num_clients, share, context) for context in contexts])
+    return Examples(x_NI, y_N, owner_N, cohort_RC)
+
+
+def _digits(workload: Workload) -> tuple[Tensor, Tensor, Tensor]:
+    """All of scikit-learn's digits, Dirichlet 0.3: x, y and owner."""
+    from sklearn.datasets import load_digits
+
+    from fedlab_core.data.partition import dirichlet
+
+    found = load_digits()
+    x_NI, y_N = torch.tensor(found.images / 16, dtype=torch.float32).unsqueeze(1), torch.tensor(found.target).long()
+    owner_N = torch.empty_like(y_N)
+    parts = dirichlet(y_N, workload.num_clients, 0.3, torch.Generator().manual_seed(0), min_size=2)
+    for client, index_n in enumerate(parts):
+        owner_N[index_n] = client
+    return x_NI, y_N, owner_N
+
+
+def _noise(workload: Workload) -> tuple[Tensor, Tensor, Tensor]:
     """Normal noise with random labels, equal shares: x, y and owner."""
     generator = torch.Generator().manual_seed(0)
     x_NI = torch.randn(workload.num_examples, *workload.input_shape, generator=generator)
