@@ -132,7 +132,7 @@ def run_round(
     """Assign, train, upload, merge, prune, measure. `server` is left as it is; the next state is in the record."""
     start = time.perf_counter()
     strategy = federation.experiment.strategy
-    holders = federation.data.sizes.nonzero().flatten().tolist()  # who has no data has nothing to train on
+    holders = federation.data.holders  # who has no data has nothing to train on
     drawn = sample_clients(len(holders), federation.experiment.federation.participation, ctx)
     clients = [holders[place] for place in drawn]
 

@@ -64,6 +64,16 @@ class FederatedData:
         return torch.tensor([len(index) for index in self.train_indices])
 
     @cached_property
+    def holders(self) -> list[int]:
+        """Clients that have training examples, by id."""
+        return self.sizes.nonzero().flatten().tolist()
+
+    @cached_property
+    def test_rows(self) -> tuple[Tensor, Tensor]:
+        """The clients' test examples one after the other, [N], and how many each client has, [K]."""
+        return torch.cat(self.test_indices), torch.tensor([len(index) for index in self.test_indices])
+
+    @cached_property
     def label_counts_KC(self) -> Tensor:  # noqa: N802 - a shape suffix
         """[K, C]: training examples of each client by class."""
         return label_counts(self.dataset.y_train_N, self.train_indices, self.dataset.num_classes)

@@ -33,20 +33,20 @@ def evaluate(model: nn.Module, params: Params, buffers: Buffers, data: Federated
     """
     dataset = data.dataset
     right_N, loss_N = _forward(model, params, buffers, dataset.x_test_NI, dataset.y_test_N)
+    rows_N, sizes_K = data.test_rows
     if data.feature_skew is None:
-        right_by_client_N = right_N[torch.cat(data.test_indices)]
+        right_by_client_N = right_N[rows_N]
     else:
         tests = (data.test(k) for k in range(data.num_clients))
         right_by_client_N = torch.cat([_forward(model, params, buffers, x_NI, y_N)[0] for x_NI, y_N in tests])
-    client_K = _mean_by_client(right_by_client_N, [len(index) for index in data.test_indices])
+    client_K = _mean_by_client(right_by_client_N, sizes_K)
     return Evaluation(float(right_N.double().mean()), float(loss_N.double().mean()), client_K)
 
 
-def _mean_by_client(right_N: Tensor, sizes: list[int]) -> Tensor:
+def _mean_by_client(right_N: Tensor, sizes_K: Tensor) -> Tensor:
     """Mean over consecutive stretches of the given sizes, without a loop over clients."""
-    sizes_K = torch.tensor(sizes)
-    owner_N = torch.repeat_interleave(torch.arange(len(sizes)), sizes_K)
-    return torch.bincount(owner_N, weights=right_N.double(), minlength=len(sizes)) / sizes_K
+    owner_N = torch.repeat_interleave(torch.arange(len(sizes_K)), sizes_K)
+    return torch.bincount(owner_N, weights=right_N.double(), minlength=len(sizes_K)) / sizes_K
 
 
 def _forward(model: nn.Module, params: Params, buffers: Buffers, x_NI: Tensor, y_N: Tensor) -> tuple[Tensor, Tensor]:
