@@ -91,7 +91,7 @@ def slim(model: nn.Module, masks: Sequence[Masks]) -> Slimmed | None:
         masks: at least one; several for clients that are to share one small network.
     """
     # Nothing is masked in most runs: find out at the price of one look at every mask.
-    if not isinstance(model, nn.Sequential) or any(all(mask.all() for mask in kept.values()) for kept in masks):
+    if not isinstance(model, nn.Sequential) or any(_nothing_masked(kept) for kept in masks):
         return None
     chain = links(model)
     found = [_dead_units(chain, kept) for kept in masks]
@@ -116,7 +116,7 @@ def _dead_units(chain: Sequence[Link | None], masks: Masks) -> list[Tensor]:
         silent_U = _NONE
         if link is not None:
             live_OU = _live(masks, link.target, link.units)
-            silent_U = ~(live_OU & ~silent_O.unsqueeze(1)).any(0)
+            silent_U = ~_any(live_OU & ~silent_O.unsqueeze(1), 0)
             if link.norm and isinstance(link.norm[1], nn.BatchNorm2d):
                 silent_U = silent_U & zero_U
             silent_U = _whole_groups(link, silent_U)
@@ -137,7 +137,7 @@ def _zero_units(chain: Sequence[Link | None], masks: Masks) -> tuple[list[Tensor
         zero_U = read_U = _NONE
         if link is not None:
             live_UI = _live(masks, link.source, len(zero_I))
-            zero_U = ~(live_UI & ~zero_I).any(1)
+            zero_U = ~_any(live_UI & ~zero_I, 1)
             if link.bias:
                 zero_U = zero_U & _masked(masks, f"{link.source}.bias")
             read_U = zero_U
@@ -153,7 +153,18 @@ def _zero_units(chain: Sequence[Link | None], masks: Masks) -> tuple[list[Tensor
 def _live(masks: Masks, layer: str, units: int) -> Tensor:
     """Whether output o keeps any weight for input unit i, bool [O, units]; without a mask it keeps all, [1, 1]."""
     mask = masks.get(f"{layer}.weight")
-    return ~_NONE.unsqueeze(1) if mask is None else mask.reshape(len(mask), units, -1).any(2)
+    if mask is None:
+        return ~_NONE.unsqueeze(1)
+    return mask if mask.shape == (len(mask), units) else _any(mask.reshape(len(mask), units, -1), 2)
+
+
+def _nothing_masked(masks: Masks) -> bool:
+    return all(mask.view(torch.uint8).amin() for mask in masks.values() if mask.numel())
+
+
+def _any(mask: Tensor, axis: int) -> Tensor:
+    """`mask.any(axis)`; as the largest of bytes it takes a tenth of the time."""
+    return mask.view(torch.uint8).amax(axis).bool()
 
 
 def _masked(masks: Masks, name: str) -> Tensor:
