@@ -91,7 +91,10 @@ def slim(model: nn.Module, masks: Sequence[Masks]) -> Slimmed | None:
         masks: at least one; several for clients that are to share one small network.
     """
     # Nothing is masked in most runs: find out at the price of one look at every mask.
-    if not isinstance(model, nn.Sequential) or any(_nothing_masked(kept) for kept in masks):
+    if any(_nothing_masked(kept) for kept in masks):
+        return None
+    # A class derived from it may connect its layers otherwise, and a layer that is used twice is listed only once.
+    if type(model) is not nn.Sequential or len(list(model.children())) < len(model):
         return None
     chain = links(model)
     found = [_dead_units(chain, kept) for kept in masks]

@@ -197,6 +197,15 @@ def test_a_unit_stays_where_all_are_dead() -> None:
     assert len(slimmed.rows["2.weight"]) == len(slimmed.rows["0.weight"]) == 1
 
 
+class Backwards(nn.Sequential):
+    """Looks like a chain, and is none."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in reversed(list(self)):
+            x = layer(x)
+        return x
+
+
 def test_nothing_to_cut() -> None:
     model = small_mlp()
     single = kept(model, *WEIGHTS)
@@ -205,8 +214,11 @@ def test_nothing_to_cut() -> None:
     assert slim(model, [{}]) is None
     assert slim(model, [single]) is None
     single["4.weight"][:, 0] = False
-    assert slim(nn.Identity(), [single]) is None
     assert slim(model, [single]) is not None
+    assert slim(nn.Identity(), [single]) is None
+    assert slim(Backwards(*model), [single]) is None
+    relu = nn.ReLU()
+    assert slim(nn.Sequential(model[0], relu, model[2], relu, model[4]), [single]) is None
 
 
 @pytest.mark.parametrize(
