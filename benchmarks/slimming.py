@@ -2,9 +2,9 @@
 
     python benchmarks/slimming.py
 
-The clients' side of one round (read the download, train, write the upload) of two networks on 32 x 32 colour images,
-with 0 to 75 % of every hidden layer's units masked: once as masked dense networks, once slimmed. One thread; medians of
-interleaved repeats after one to warm up.
+One round of two networks on 32 x 32 colour images, with 0 to 75 % of every hidden layer's units masked: once as masked
+dense networks, once slimmed. Seconds of training alone (cutting and putting back included), and of all that clients do:
+read the download, train, write the upload. One thread; medians of interleaved repeats after one to warm up.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ import json
 import statistics
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 import torch
 from machine import machine
 from torch import nn
 
+from fedlab_core import rounds
 from fedlab_core.costs.flops import effective_flops, forward_flops
 from fedlab_core.experiment import Experiment
 from fedlab_core.federation import slimming
@@ -27,8 +29,8 @@ from fedlab_core.models import build_model, init_params
 from fedlab_core.pruning.masks import apply_masks, full_masks, sparsity
 from fedlab_core.pruning.slim import slim
 from fedlab_core.pruning.units import drop_units
-from fedlab_core.rounds import Federation, client_side
-from fedlab_core.types import Assignment, RoundContext, seeded_generator
+from fedlab_core.rounds import Federation
+from fedlab_core.types import Assignment, RoundContext, Update, seeded_generator
 
 RESULTS = Path(__file__).parent / "results" / "slimming.json"
 SHARES = (0.0, 0.25, 0.5, 0.75)
@@ -57,14 +59,29 @@ MODELS = {
 """Architecture, settings of its own, and how many clients take part."""
 
 
-def seconds(federation: Federation, payload: bytes, clients: int, slimmed: bool) -> float:
-    """Time of the clients' side of one round."""
+class TimedTrainer(slimming.SlimTrainer):
+    """Adds up the seconds of training."""
+
+    spent_s = 0.0
+
+    def train(self, *work: Any) -> list[Update]:
+        start = time.perf_counter()
+        updates = super().train(*work)
+        TimedTrainer.spent_s += time.perf_counter() - start
+        return updates
+
+
+rounds.SlimTrainer = TimedTrainer
+
+
+def seconds(federation: Federation, payload: bytes, clients: int, slimmed: bool) -> tuple[float, float]:
+    """Time of training, and of the clients' side of one round."""
     slimming.WORTHWHILE = 0.9 if slimmed else 0.0
-    ctx = RoundContext(1, 1, 0)
+    TimedTrainer.spent_s = 0.0
     downloads = [(client, payload) for client in range(clients)]
     start = time.perf_counter()
-    client_side(federation, downloads, ctx)
-    return time.perf_counter() - start
+    rounds.client_side(federation, downloads, RoundContext(1, 1, 0))
+    return TimedTrainer.spent_s, time.perf_counter() - start
 
 
 def measure(name: str, share: float) -> dict[str, float | str]:
@@ -77,7 +94,7 @@ def measure(name: str, share: float) -> dict[str, float | str]:
     masks = drop_units(params, full_masks(params, tuple(params)), share)
     payload = pack_assignment(Assignment(0, apply_masks(params, masks), buffers, masks))
     seconds(federation, payload, clients, slimmed=True)
-    times: dict[bool, list[float]] = {False: [], True: []}
+    times: dict[bool, list[tuple[float, float]]] = {False: [], True: []}
     for _ in range(REPEATS):
         for slimmed in times:
             times[slimmed].append(seconds(federation, payload, clients, slimmed))
@@ -91,8 +108,11 @@ def measure(name: str, share: float) -> dict[str, float | str]:
         "units_removed": share,
         "weights_removed": round(sparsity(masks), 4),
         "flop_ratio": round(effective_flops(flops, masks) / sum(flops.values()), 4),
-        "masked_s": round(statistics.median(times[False]), 4),
-        "slimmed_s": round(statistics.median(times[True]), 4),
+        **{
+            f"{how}_{part}_s": round(statistics.median(pair[place] for pair in times[slimmed]), 4)
+            for place, part in enumerate(("training", "client_side"))
+            for how, slimmed in (("masked", False), ("slimmed", True))
+        },
         "finding_what_to_cut_s": round(statistics.median(look), 6),
     }
 
@@ -104,10 +124,9 @@ def main() -> None:
     for name in MODELS:
         for share in SHARES:
             row = measure(name, share)
-            dense_s = next((first["masked_s"] for first in rows if first["model"] == name), row["masked_s"])
-            row["seconds_ratio"] = round(row["slimmed_s"] / dense_s, 4)
-            row["masked_seconds_ratio"] = round(row["masked_s"] / dense_s, 4)
             rows.append(row)
+            dense_s = next(first["masked_training_s"] for first in rows if first["model"] == name)
+            row["training_seconds_ratio"] = round(row["slimmed_training_s"] / dense_s, 4)
             print(json.dumps(row), flush=True)
     result = {
         "claim": "with whole units gone, a slimmed network takes about its share of the FLOPs in seconds; a masked one "
