@@ -98,7 +98,7 @@ def _numbers(run: RunInfo, past: Rows) -> None:
         ),
         ("Sparsity", format_percent(row["sparsity"]), f"Pruned / prunable weights. {aim}"),
         ("Sent up · down", f"{format_bytes(up)} · {format_bytes(down)}", "Encoded messages of all clients so far."),
-        ("Training work", format_flops(work), f"{unpruned} A masked network does not run faster."),
+        ("Training work", format_flops(work), f"{unpruned} Zeros save no time until whole units are gone."),
     )
     with st.container(horizontal=True, gap="large"):
         for name, value, help_text in figures:

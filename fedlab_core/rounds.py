@@ -19,6 +19,7 @@ from fedlab_core.experiment import Experiment
 from fedlab_core.federation.aggregation import mean_buffers
 from fedlab_core.federation.evaluation import Evaluation, evaluate
 from fedlab_core.federation.messages import pack_assignment, pack_update, unpack_assignment, unpack_update
+from fedlab_core.federation.slimming import SlimTrainer
 from fedlab_core.federation.trainer import TRAINERS, OnStep, no_step_hook
 from fedlab_core.models import build_model, init_params, noise_shapes
 from fedlab_core.pruning.masks import apply_masks, layer_density, sparsity
@@ -226,7 +227,8 @@ def _train(
         for assignment, examples in zip(assignments, rows, strict=True)
     ]
     program = federation.experiment.strategy.program(local)
-    return TRAINERS[settings.trainer].train(federation.model, program, assignments, data, ctx, on_step)
+    trainer = SlimTrainer(TRAINERS[settings.trainer], federation.layer_flops)
+    return trainer.train(federation.model, program, assignments, data, ctx, on_step)
 
 
 def _upload(

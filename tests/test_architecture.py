@@ -41,8 +41,14 @@ LAYERS = {
     "__init__": 8,  # the public names
 }
 # Neighbours in one layer that need each other: a round reads the experiment, a simulation may use processes, which have
-# helpers, the commands speak through the terminal.
-SIDEWAYS = {("rounds", "experiment"), ("processes", "helpers"), ("simulation", "processes"), ("cli", "terminal")}
+# helpers, the commands speak through the terminal, and slimming has to know where models can be cut.
+SIDEWAYS = {
+    ("rounds", "experiment"),
+    ("processes", "helpers"),
+    ("simulation", "processes"),
+    ("cli", "terminal"),
+    ("pruning", "models"),
+}
 # What is built on the core; the core knows nothing of it.
 OUTSIDE = {"app", "benchmarks", "notebooks", "tests"}
 

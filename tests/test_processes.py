@@ -25,7 +25,7 @@ from fedlab_core.rounds import Federation, initial_record, run_round
 from fedlab_core.simulation import simulate
 
 BASE = Experiment().replace({"data.num_clients": 6, "federation.rounds": 3, "federation.local_epochs": 1})
-STRATEGIES = ["fedavg", "fedprox", "fedsparsify-global", "fedsparsify-local", "random"]
+STRATEGIES = ["fedavg", "fedprox", "fedsparsify-global", "fedsparsify-local", "random", "channel-pruning"]
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ Both forms come from one order (`epoch_orders`), so that whoever runs a client s
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import accumulate
 
@@ -38,6 +38,7 @@ class LocalData:
         batch_size: B.
         noise_width: uniform numbers per example that the model needs, by buffer name.
         noise_generator: the client's own source of them, advanced step by step.
+        noise_places: where the model was cut, which of them it still reads; all are drawn in any case.
     """
 
     client_id: int
@@ -47,6 +48,7 @@ class LocalData:
     batch_size: int
     noise_width: Mapping[str, int]
     noise_generator: torch.Generator
+    noise_places: Mapping[str, Tensor] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -77,10 +79,11 @@ class LocalData:
 
     def draw_noise(self, step: int) -> dict[str, Tensor]:
         """Uniform numbers [b, width] for the examples of this step."""
-        size = self.batch_sizes[step]
-        return {
+        size, places = self.batch_sizes[step], self.noise_places
+        drawn = {
             name: torch.rand(size, width, generator=self.noise_generator) for name, width in self.noise_width.items()
         }
+        return {name: noise[:, places[name]] if name in places else noise for name, noise in drawn.items()}
 
     def batches(self) -> Iterator[Batch]:
         """The steps one by one, as the reference trainer takes them."""

@@ -3,6 +3,11 @@
 A program whose `step` only combines tensors element by element works unchanged when every tensor carries one more
 leading axis, the clients: it declares `elementwise = True`, and the fast trainer stacks the cohort. Other programs run
 one client at a time.
+
+A program declares `slimmable = True` if what it does to a weight depends on that weight alone, if masked weights stay
+zero, and if a weight stays as it came while its gradient is zero. Where masks have switched off whole units, the
+smaller network without them is then trained instead (`fedlab_core.federation.slimming`), with the same result. A norm
+of the whole gradient, weight decay, noise, or extras as large as the model: any of these makes it False.
 """
 
 from __future__ import annotations
@@ -51,11 +56,15 @@ class ClientState(NamedTuple):
 
 
 class ClientProgram(Protocol):
-    """One client's side of a method. See the module's first lines for `elementwise`."""
+    """One client's side of a method. See the module's first lines for `elementwise` and `slimmable`."""
 
     @property
     def elementwise(self) -> bool:
         """Whether `step` also works on stacked clients."""
+
+    @property
+    def slimmable(self) -> bool:
+        """Whether a network without the units that are masked for good may be trained in the model's place."""
 
     def begin(self, assignment: Assignment, num_examples: int) -> ClientState:
         """Unpack what was downloaded."""
@@ -78,11 +87,14 @@ class MaskedSGD:
     Pruned weights stay zero after every step; the gradient itself is not masked, as in FedSparsify (arXiv 2204.12430).
     Computed as w <- w - lr (v * m), which is the same because w is under the mask already, and one pass over memory:
     memory is what a step costs.
+
+    `slimmable` must be asked for: it depends on `correct`, and on what a class derived from this one does.
     """
 
     settings: LocalSettings
     correct: Correction | None = None
     elementwise: bool = True
+    slimmable: bool = False
 
     def begin(self, assignment: Assignment, num_examples: int) -> ClientState:
         """Start from the downloaded model with zero velocity."""

@@ -62,7 +62,7 @@ class Strategy(BaseModel):
 
     def program(self, settings: LocalSettings) -> ClientProgram:
         """What every client runs. Default: SGD under the mask."""
-        return MaskedSGD(settings)
+        return MaskedSGD(settings, slimmable=True)
 
     def prune_upload(self, server: ServerState, update: Update, ctx: RoundContext) -> Masks:
         """The mask under which client k uploads, computed by the client. Default: the one it trained under.

@@ -31,4 +31,4 @@ class FedProx(Strategy):
         def pull(state: ClientState, grads: Params) -> Params:
             return {name: grad + self.mu * (state.params[name] - state.anchor[name]) for name, grad in grads.items()}
 
-        return MaskedSGD(settings, correct=pull)
+        return MaskedSGD(settings, correct=pull, slimmable=True)  # a weight that has not moved is not pulled

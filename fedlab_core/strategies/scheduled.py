@@ -11,7 +11,7 @@ from fedlab_core.strategies.base import Strategy, hyper
 from fedlab_core.types import Masks, Params, RoundContext
 
 
-class ScheduledPruning(Strategy):
+class Scheduled(Strategy):
     """Sparsity grows from `initial_sparsity` to `final_sparsity` along FedSparsify's polynomial."""
 
     final_sparsity: float = hyper(
@@ -45,11 +45,6 @@ class ScheduledPruning(Strategy):
         ge=1,
         help="The first purge comes one round after this one; before it nothing is pruned.",
     )
-    prune_biases: bool = hyper(
-        False,
-        symbol="",
-        help="Count biases and norms as prunable, as the paper's code does; off, they are always kept.",
-    )
 
     def remarks(self, num_rounds: int) -> list[str]:
         """Says so where the schedule ends before its goal, or would have to grow weights again."""
@@ -66,10 +61,6 @@ class ScheduledPruning(Strategy):
             "divides the number of rounds."
         ]
 
-    def init(self, params: Params, ctx: RoundContext) -> tuple[Masks, dict[str, Any]]:
-        """All weights kept."""
-        return full_masks(params, prunable_names(params, include_vectors=self.prune_biases)), {}
-
     def target_sparsity(self, ctx: RoundContext) -> float:
         """s_t. Nothing is purged in round t0 itself, so the target is 0 up to and including it."""
         if ctx.round <= self.start_round:
@@ -83,3 +74,17 @@ class ScheduledPruning(Strategy):
             frequency=self.frequency,
             exponent=self.exponent,
         )
+
+
+class ScheduledPruning(Scheduled):
+    """The same for methods that prune weight by weight."""
+
+    prune_biases: bool = hyper(
+        False,
+        symbol="",
+        help="Count biases and norms as prunable, as the paper's code does; off, they are always kept.",
+    )
+
+    def init(self, params: Params, ctx: RoundContext) -> tuple[Masks, dict[str, Any]]:
+        """All weights kept."""
+        return full_masks(params, prunable_names(params, include_vectors=self.prune_biases)), {}

@@ -15,7 +15,7 @@ from fedlab_core.runs.info import recorded_processes
 from fedlab_core.runs.store import RunError
 from fedlab_core.simulation import simulate
 
-NAMES = ["fedavg", "fedprox", "fedsparsify-global", "fedsparsify-local", "random"]
+NAMES = ["fedavg", "fedprox", "fedsparsify-global", "fedsparsify-local", "random", "channel-pruning"]
 
 
 class Steps:

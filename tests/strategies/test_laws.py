@@ -7,6 +7,9 @@ import torch
 
 from fedlab_core.experiment import Experiment
 from fedlab_core.federation.programs import LocalSettings
+from fedlab_core.models import build_model
+from fedlab_core.pruning.slim import slim
+from fedlab_core.pruning.units import hidden_units
 from fedlab_core.simulation import simulate
 from fedlab_core.strategies import make_strategy
 from fedlab_core.types import Assignment, Batch, Gradient, RoundContext, RoundRecord, ServerState, Update
@@ -40,7 +43,7 @@ def test_global_pruning_follows_the_schedule_exactly(name: str) -> None:
     assert records[-1].sparsity == pytest.approx(0.95, abs=1 / total)
 
 
-@pytest.mark.parametrize("name", ["fedsparsify-global", "fedsparsify-local", "random"])
+@pytest.mark.parametrize("name", ["fedsparsify-global", "fedsparsify-local", "random", "channel-pruning"])
 def test_masks_are_nested(name: str) -> None:
     for before, after in pairwise(run(strategy__name=name)):
         kept, now = before.state.masks, after.state.masks
@@ -105,3 +108,32 @@ def test_fedprox_gradient_by_hand() -> None:
     batch = Batch(torch.zeros(1), torch.zeros(1), torch.ones(1), {})
     after = program.step(state, batch, lambda *_: Gradient(torch.tensor(0.0), zero, {}), RoundContext(1, 1, 0))
     assert after.params["w"].item() == pytest.approx(1 - 0.1 * 0.5)
+
+
+@pytest.mark.parametrize("model", ["mlp", "cnn_small"])
+def test_channel_pruning_takes_whole_units(model: str) -> None:
+    """A unit is there with everything that belongs to it, or not at all; s_t is passed by less than a unit a layer."""
+    records = run(strategy__name="channel-pruning", model__name=model, federation__rounds=4)
+    for record in records:
+        masks, gone = record.state.masks, {}
+        for layer in hidden_units(record.state.params):
+            by_unit = masks[layer.weight].flatten(1).any(1)
+            reads = masks[layer.reader].view(len(masks[layer.reader]), len(by_unit), -1)
+            assert torch.equal(reads.any(2).any(0), by_unit)
+            assert all(torch.equal(masks[name], by_unit) for name in layer.vectors)
+            assert by_unit.any()
+            gone[layer.weight] = 1 - float(by_unit.double().mean())
+        assert masks[list(masks)[-1]].all()  # the output layer's bias
+        assert max(gone.values()) - min(gone.values()) < 1 / 16  # the same share, as far as whole units allow
+        assert record.target_sparsity is not None
+        assert record.target_sparsity <= record.sparsity < record.target_sparsity + 0.08
+    assert records[-1].sparsity > 0.9
+
+
+def test_what_channel_pruning_leaves_is_a_smaller_network_without_masks() -> None:
+    masks = run(strategy__name="channel-pruning", federation__rounds=4)[-1].state.masks
+    slimmed = slim(build_model("mlp", (1, 8, 8), 10), [masks])
+    assert slimmed is not None
+    assert all(mask.all() for mask in slimmed.cut(masks).values())
+    left = sum(parameter.numel() for parameter in slimmed.model.parameters())
+    assert left == sum(int(mask.sum()) for mask in masks.values())

@@ -1,0 +1,210 @@
+"""Cut for real the units that masks have switched off for good: a smaller network that trains to the same numbers.
+
+A unit is an output channel of a convolution, or an output of a linear layer. Training under masks cannot tell whether a
+unit is there, where the unit is
+
+- *silent*: every weight that reads it is masked, or belongs to a silent unit. No gradient comes back to it, so neither
+  it nor the weights that make it change; or
+- *zero*: its bias is masked, and every weight that makes it is masked or reads a zero unit. Its output is zero and
+  stays so: the weights that read it get no gradient, and those that make it are held at zero.
+
+Between two layers of weights, ReLU, max-pooling, flattening and dropout treat every unit by itself: zero stays zero,
+and silent stays silent. Norms do not:
+
+- BatchNorm turns a zero into its own bias: the unit is zero behind it only where the norm's weight and bias are masked,
+  too. And it keeps running statistics of what goes in. They depend on the data, so that only units that go in as zero
+  are cut: their statistics fade by (1 - momentum) in every step, and `Slimmed.restore` lets them fade as well.
+- GroupNorm mixes the channels of a group: only whole groups are cut.
+
+Everywhere else (see `models.gates.links`) all units stay. Our own derivation; tests compare every model with training
+under masks. U units of a link, O outputs and I input units of a layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from fedlab_core.models.gates import Link, links, smaller
+from fedlab_core.types import Masks
+
+
+@dataclass(frozen=True)
+class Slimmed:
+    """A smaller network, and the way there and back.
+
+    Attributes:
+        model: the network, without weights; its layers have the names they had.
+        rows, columns: the places that are left along the first and the second axis, int64, by name of the tensor:
+            parameters, running statistics, uniform numbers of dropout. Where a name is missing, all are left.
+        fading: for running statistics of units that were cut, what one step multiplies them by.
+    """
+
+    model: nn.Sequential
+    rows: Mapping[str, Tensor]
+    columns: Mapping[str, Tensor]
+    fading: Mapping[str, float]
+
+    def cut(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """What is left of parameters, buffers or masks. A tensor that loses nothing is not copied."""
+        small = {}
+        for name, tensor in tensors.items():
+            if name in self.rows:
+                tensor = tensor.index_select(0, self.rows[name])
+            small[name] = tensor.index_select(1, self.columns[name]) if name in self.columns else tensor
+        return small
+
+    def restore(self, small: Mapping[str, Tensor], came: Mapping[str, Tensor], steps: int = 0) -> dict[str, Tensor]:
+        """Put trained tensors back in their places. What was cut stays as it came, as it does in masked training.
+
+        Args:
+            small: tensors of the small network after training.
+            came: the whole ones before it, masked weights zero. They are left as they are.
+            steps: training steps in between, in which running statistics of what was cut have faded.
+        """
+        return {name: self._put_back(name, small[name], tensor, steps) for name, tensor in came.items()}
+
+    def _put_back(self, name: str, small: Tensor, came: Tensor, steps: int) -> Tensor:
+        rows, columns = self.rows.get(name), self.columns.get(name)
+        if rows is None and columns is None:
+            return small
+        whole = came * self.fading[name] ** steps if name in self.fading else came.clone()
+        if columns is None:
+            whole[rows] = small
+        elif rows is None:
+            whole[:, columns] = small
+        else:
+            whole[rows.unsqueeze(1), columns] = small
+        return whole
+
+
+def slim(model: nn.Module, masks: Sequence[Masks]) -> Slimmed | None:
+    """The network without the units that are dead under every one of `masks`; None where there is nothing to cut.
+
+    One unit of a layer (with GroupNorm: one group) always stays.
+
+    Args:
+        model: a chain of layers. Of any other model nothing is cut.
+        masks: at least one; several for clients that are to share one small network.
+    """
+    # Nothing is masked in most runs: find out at the price of one look at every mask.
+    if any(_nothing_masked(kept) for kept in masks):
+        return None
+    # A class derived from it may connect its layers otherwise, and a layer that is used twice is listed only once.
+    if type(model) is not nn.Sequential or len(list(model.children())) < len(model):
+        return None
+    chain = links(model)
+    found = [_dead_units(chain, kept) for kept in masks]
+    kept_units: list[tuple[Link, Tensor]] = []
+    for link, *dead in zip(chain, *found, strict=True):
+        if link is None:
+            continue
+        dead_U = torch.stack([one.expand(link.units) for one in dead]).all(0)
+        if dead_U.all():
+            dead_U[: link.group] = False
+        if dead_U.any():
+            kept_units.append((link, (~dead_U).nonzero().flatten()))
+    return _slimmed(model, kept_units) if kept_units else None
+
+
+def _dead_units(chain: Sequence[Link | None], masks: Masks) -> list[Tensor]:
+    """The units that can be cut under `masks`, bool [U] by link; meaningless where that is None."""
+    leaving, arriving = _zero_units(chain, masks)
+    dead: list[Tensor] = []
+    silent_O = _NONE
+    for link, zero_U, zero_read_U in reversed(list(zip(chain, leaving, arriving, strict=True))):
+        silent_U = _NONE
+        if link is not None:
+            live_OU = _live(masks, link.target, link.units)
+            silent_U = ~_any(live_OU & ~silent_O.unsqueeze(1), 0)
+            if link.norm and isinstance(link.norm[1], nn.BatchNorm2d):
+                silent_U = silent_U & zero_U
+            silent_U = _whole_groups(link, silent_U)
+        dead.append(silent_U | zero_read_U)
+        silent_O = silent_U
+    return dead[::-1]
+
+
+_NONE = torch.zeros(1, dtype=torch.bool)
+"""No unit, whatever their number: broadcast against all of them."""
+
+
+def _zero_units(chain: Sequence[Link | None], masks: Masks) -> tuple[list[Tensor], list[Tensor]]:
+    """Units that are zero where they leave their layer, and where the next layer reads them, bool [U] by link."""
+    leaving, arriving = [], []
+    zero_I = _NONE
+    for link in chain:
+        zero_U = read_U = _NONE
+        if link is not None:
+            live_UI = _live(masks, link.source, len(zero_I))
+            zero_U = ~_any(live_UI & ~zero_I, 1)
+            if link.bias:
+                zero_U = zero_U & _masked(masks, f"{link.source}.bias")
+            read_U = zero_U
+            if link.norm:
+                weight_U, bias_U = (_masked(masks, f"{link.norm[0]}.{part}") for part in ("weight", "bias"))
+                read_U = _whole_groups(link, read_U & weight_U & bias_U)
+        leaving.append(zero_U)
+        arriving.append(read_U)
+        zero_I = read_U
+    return leaving, arriving
+
+
+def _live(masks: Masks, layer: str, units: int) -> Tensor:
+    """Whether output o keeps any weight for input unit i, bool [O, units]; without a mask it keeps all, [1, 1]."""
+    mask = masks.get(f"{layer}.weight")
+    if mask is None:
+        return ~_NONE.unsqueeze(1)
+    return mask if mask.shape == (len(mask), units) else _any(mask.reshape(len(mask), units, -1), 2)
+
+
+def _nothing_masked(masks: Masks) -> bool:
+    return all(mask.view(torch.uint8).amin() for mask in masks.values() if mask.numel())
+
+
+def _any(mask: Tensor, axis: int) -> Tensor:
+    """`mask.any(axis)`; as the largest of bytes it takes a tenth of the time."""
+    return mask.view(torch.uint8).amax(axis).bool()
+
+
+def _masked(masks: Masks, name: str) -> Tensor:
+    return ~masks[name] if name in masks else _NONE
+
+
+def _whole_groups(link: Link, marked_U: Tensor) -> Tensor:
+    """Marked units whose whole group is marked."""
+    if link.group == 1 or len(marked_U) == 1:
+        return marked_U
+    return marked_U.view(-1, link.group).all(1).repeat_interleave(link.group)
+
+
+def _slimmed(model: nn.Sequential, kept_units: Sequence[tuple[Link, Tensor]]) -> Slimmed:
+    outputs: dict[str, Tensor] = {}  # what is left of each layer's outputs and inputs
+    inputs: dict[str, Tensor] = {}
+    fading: dict[str, float] = {}
+    for link, kept_U in kept_units:
+        spread = (kept_U.unsqueeze(1) * link.spread + torch.arange(link.spread)).flatten()
+        outputs[link.source], inputs[link.target] = kept_U, spread
+        inputs |= dict.fromkeys(link.dropouts, spread)
+        if link.norm:
+            name, norm = link.norm
+            outputs[name] = kept_U
+            if isinstance(norm, nn.BatchNorm2d) and norm.momentum:
+                fading |= {f"{name}.{part}": 1 - norm.momentum for part in ("running_mean", "running_var")}
+    small = nn.Sequential()
+    rows, columns = {}, {}
+    for name, layer in model.named_children():
+        left, read = outputs.get(name), inputs.get(name)
+        if left is None and read is None:
+            small.add_module(name, layer)
+            continue
+        small.add_module(name, smaller(layer, None if read is None else len(read), None if left is None else len(left)))
+        for part, tensor in (*layer.named_parameters(), *layer.named_buffers()):
+            if left is not None and tensor.dim():
+                rows[f"{name}.{part}"] = left
+            if read is not None and tensor.dim() > 1:
+                columns[f"{name}.{part}"] = read
+    return Slimmed(small, rows, columns, fading)

@@ -1,0 +1,112 @@
+"""Prune whole units: output channels of convolutions, outputs of linear layers. Pure functions on `Params` and `Masks`.
+
+U units of a hidden layer, O outputs of the layer that reads them.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from fedlab_core.types import Masks, Params
+
+
+class Units(NamedTuple):
+    """The units of one hidden layer, by names of tensors.
+
+    Attributes:
+        weight: row u makes unit u, [U, ...].
+        vectors: bias of the layer, weight and bias of its norm, [U] each.
+        reader: weight of the next layer, [O, U x positions, ...]: several columns a unit behind flattened maps.
+    """
+
+    weight: str
+    vectors: tuple[str, ...]
+    reader: str
+
+
+def hidden_units(params: Params) -> list[Units]:
+    """The hidden layers of a chain, read from names and shapes: `Params` are in the model's own order.
+
+    Raises:
+        ValueError: a layer that does not read what the layer before it makes.
+    """
+    names = list(params)
+    weights = [name for name in names if params[name].dim() > 1]
+    layers = []
+    for weight, reader in pairwise(weights):
+        vectors = tuple(names[names.index(weight) + 1 : names.index(reader)])
+        units = len(params[weight])
+        if params[reader].shape[1] % units or any(len(params[name]) != units for name in vectors):
+            raise ValueError(f"units are pruned in chains of layers only: {reader} does not read what {weight} makes")
+        layers.append(Units(weight, vectors, reader))
+    return layers
+
+
+def purge_units(params: Params, masks: Masks, target: float) -> Masks:
+    """Drop the units whose incoming weights have the smallest L1 norms (Li et al. 2017, arXiv 1608.08710).
+
+    A unit goes with all that belongs to it: the weights that make it, its bias, its norm, and the weights that read it.
+    Our reading: every hidden layer loses the same share of its units, the smallest share at which at least
+    `target` x P of the P maskable weights are gone. A layer keeps one unit, the output layer keeps all. What is pruned
+    stays pruned, and is the first to be counted.
+
+    Args:
+        params: weights of a chain of layers.
+        masks: what is kept so far. Only tensors in `masks` are masked.
+        target: fraction of the maskable weights to be without, in [0, 1).
+
+    Raises:
+        ValueError: target outside [0, 1), or a model that is no chain.
+    """
+    if not 0 <= target < 1:
+        raise ValueError(f"sparsity target is {target}; allowed is 0 <= target < 1")
+    layers = hidden_units(params)
+    sizes = {len(params[layer.weight]) for layer in layers}
+    shares = sorted({gone / size for size in sizes for gone in range(size)}) or [0.0]
+    place = bisect_left(shares, target, key=lambda share: _sparsity(params, masks, layers, share))
+    return drop_units(params, masks, shares[min(place, len(shares) - 1)])
+
+
+def drop_units(params: Params, masks: Masks, share: float) -> Masks:
+    """`masks` without the int(share x U) weakest units of each hidden layer; one always stays."""
+    pruned = dict(masks)
+    for weight, vectors, reader in hidden_units(params):
+        kept_U = torch.ones(len(params[weight]), dtype=torch.bool)
+        kept_U[_weakest_first(params[weight], masks.get(weight))[: _gone(len(kept_U), share)]] = False
+        for name in (weight, *vectors):
+            if name in masks:
+                pruned[name] = pruned[name] & kept_U.view(-1, *[1] * (params[name].dim() - 1))
+        if reader in masks:
+            by_unit = pruned[reader].view(len(params[reader]), len(kept_U), -1)
+            pruned[reader] = (by_unit & kept_U.unsqueeze(1)).view_as(masks[reader])
+    return pruned
+
+
+def _weakest_first(weight: Tensor, mask: Tensor | None) -> Tensor:
+    """Units by the L1 norm of what makes them; those that are gone already come first."""
+    if mask is None:
+        return weight.abs().flatten(1).sum(1).argsort(stable=True)
+    norm_U = (weight * mask).abs().flatten(1).sum(1)
+    return norm_U.masked_fill(~mask.flatten(1).any(1), -1.0).argsort(stable=True)
+
+
+def _gone(units: int, share: float) -> int:
+    """How many of the units go; a share that was made by a division must not lose a unit to rounding."""
+    return min(int(share * units + 1e-9), units - 1)
+
+
+def _sparsity(params: Params, masks: Masks, layers: Sequence[Units], share: float) -> float:
+    """Masked / maskable weights if every hidden layer loses `share` of its units, without making the masks."""
+    kept = {name: float(params[name].numel()) for name in masks}
+    total = sum(kept.values())
+    for weight, vectors, reader in layers:
+        units = len(params[weight])
+        for name in {weight, *vectors, reader} & masks.keys():
+            kept[name] *= 1 - _gone(units, share) / units  # once for its own units, once for those that it reads
+    return 1 - sum(kept.values()) / max(total, 1)
