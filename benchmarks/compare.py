@@ -34,7 +34,7 @@ from peers.systems import CORES, SYSTEMS, System
 from workloads import WORKLOADS, Workload, draw_examples, save
 
 RESULTS = Path(__file__).parent / "results" / "compare.json"
-ROUNDS = {"W1a": 20, "W1b": 30, "W2": 6, "W3": 12}
+ROUNDS = {"W1a": 12, "W1b": 20, "W2": 4, "W3": 8}
 WARM_UP = 2
 """Rounds that are left out of the median."""
 
@@ -129,7 +129,7 @@ def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--workloads", nargs="+", choices=WORKLOADS, default=list(WORKLOADS))
     parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=list(SYSTEMS))
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--rounds", type=int, help=f"default: {ROUNDS}")
     parser.add_argument("--lock", type=Path)
     return parser.parse_args()

@@ -1,4 +1,4 @@
-"""fedlab_core on the same clients: `run_round`, every message really encoded and decoded, as in any other run.
+"""fedlab_core on the same clients: `run_round` over all processors, every message really encoded, as in any other run.
 
 The server's test set is empty, so that nothing is evaluated in the timed part.
 """
@@ -20,7 +20,8 @@ from fedlab_core.costs.flops import forward_flops
 from fedlab_core.data.datasets import Dataset
 from fedlab_core.data.federated import FederatedData
 from fedlab_core.models import build_model, register_model
-from fedlab_core.rounds import Federation, client_side, run_round
+from fedlab_core.processes import crew
+from fedlab_core.rounds import Federation, run_round
 
 register_model("small")(lambda input_shape, num_classes: MODELS["small"]())
 
@@ -59,9 +60,10 @@ def run(task: Task) -> None:
     lab = federation(task.workload, examples, task.rounds)
     model = initial_model(task.workload)
     server = replace(lab.initial_state(), params={name: value.detach() for name, value in model.named_parameters()})
+    run_clients = crew(task.processes)
     watch = Stopwatch()
     for round in range(1, task.rounds + 1):
-        record = run_round(lab, server, lab.context(round), run_clients=client_side)
+        record = run_round(lab, server, lab.context(round), run_clients=run_clients)
         assert list(record.clients) == examples.cohort(round)
         server = record.state
         watch.lap()
