@@ -38,6 +38,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--workloads", nargs="+", choices=WORKLOADS, default=list(WORKLOADS))
     parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=list(SYSTEMS))
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--trials", type=int, default=2, help="of each setup")
     parser.add_argument("--rounds", type=int, help=f"at least {WARM_UP + 1}; default: {ROUNDS}")
     parser.add_argument("--keep-setups", action="store_true")
     parser.add_argument("--lock", type=Path)
@@ -54,7 +55,7 @@ def compare_on(name: str, rates: dict[str, float], options: argparse.Namespace) 
     floor_ms = sum(flops[kind] / rates[kind] / 1e6 for kind in flops)
     with tempfile.TemporaryDirectory() as folder:
         save(examples, data := Path(folder) / "data.npz")
-        found = Comparison(workload, systems, data, options.lock, known).measure(rounds, options.repeats)
+        found = Comparison(workload, systems, data, options.lock, known).measure(rounds, options.repeats, options.trials)
     return {"rounds": rounds, "flops": flops, "floor_ms": round(floor_ms, 2), "systems": found}
 
 

@@ -18,9 +18,6 @@ from workloads import Workload
 WARM_UP = 2
 """Rounds that are left out of the median."""
 
-TRIALS = 2
-"""How often each setup is tried; the better one counts, for another load on the machine only ever slows down."""
-
 TRIAL_ROUNDS = {"W1a": 8, "W1b": 14, "W2": 4, "W3": 8}
 MEMORY_ROUNDS = 4
 
@@ -42,11 +39,14 @@ class Comparison:
         self.fastest: dict[str, Setup] = {}
         self.known = known
 
-    def measure(self, rounds: int, repeats: int) -> dict[str, Entry]:
-        """Everything; systems that fail have the entry "skipped" with the reason."""
+    def measure(self, rounds: int, repeats: int, trials: int) -> dict[str, Entry]:
+        """Everything; systems that fail have the entry "skipped" with the reason.
+
+        Of several trials of a setup the fastest counts, for another load on the machine only ever slows down.
+        """
         for key in list(self.systems):
             if not self._recall(key):
-                self._try_setups(key)
+                self._try_setups(key, trials)
         for repeat in range(repeats):
             for key in list(self.systems):
                 if found := self._run(key, self.fastest[key], rounds, f"repeat {repeat + 1}"):
@@ -65,12 +65,13 @@ class Comparison:
         self.found[key] |= {"setup": before["setup"], "tried": before["tried"]}
         return True
 
-    def _try_setups(self, key: str) -> None:
+    def _try_setups(self, key: str, trials: int) -> None:
         """Note the fastest of a system's setups."""
         system, tried = self.systems[key], dict[Setup, float]()
 
         def attempt(setup: Setup) -> None:
-            runs = [self._run(key, setup, TRIAL_ROUNDS[self.workload.name], f"trying {setup}") for _ in range(TRIALS)]
+            rounds = TRIAL_ROUNDS[self.workload.name]
+            runs = [self._run(key, setup, rounds, f"trying {setup}") for _ in range(trials)]
             if done := [found for found in runs if found]:
                 tried[setup] = min(median_ms(found.round_s) for found in done)
                 first_s = min(found.first_round_s for found in done)
@@ -88,7 +89,7 @@ class Comparison:
     def _measure_memory(self, key: str) -> None:
         """Of the setup that was measured, and of those of which it is not known: one may need less."""
         tried = self.found[key]["tried"]
-        for setup in {*self.systems[key].setups, self.fastest[key]}:
+        for setup in dict.fromkeys((*self.systems[key].setups, self.fastest[key])):
             if setup != self.fastest[key] and "peak_mb" in tried.get(str(setup), {}):
                 continue
             if found := self._run(key, setup, MEMORY_ROUNDS, f"memory of {setup}", memory=True):

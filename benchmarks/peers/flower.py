@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import sys
 from collections.abc import Iterable
 
@@ -55,7 +56,7 @@ def run(task: Task) -> None:
             grid,
             ArrayRecord(model.state_dict()),
             num_rounds=task.rounds,
-            train_config=ConfigRecord({"task": " ".join(sys.argv[1:])}),
+            train_config=ConfigRecord({"task": shlex.join(sys.argv[1:])}),
             evaluate_fn=lambda round, arrays: watch.lap() if round else None,
         )
         model.load_state_dict(result.arrays.to_torch_state_dict())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from functools import lru_cache
 from typing import Any
 
@@ -18,7 +19,7 @@ app = ClientApp()
 @lru_cache
 def prepared(options: str) -> tuple[Task, nn.Sequential, list[Any], list[int]]:
     """Once in every actor: the task, the model, each client's batches and number of examples."""
-    task = read_task(options.split())
+    task = read_task(shlex.split(options))
     clients = load(task.path).clients
     return task, task.model(), [task.batches(*client) for client in clients], [len(y_N) for _, y_N in clients]
 
