@@ -55,7 +55,9 @@ def compare_on(name: str, rates: dict[str, float], options: argparse.Namespace) 
     floor_ms = sum(flops[kind] / rates[kind] / 1e6 for kind in flops)
     with tempfile.TemporaryDirectory() as folder:
         save(examples, data := Path(folder) / "data.npz")
-        found = Comparison(workload, systems, data, options.lock, known).measure(rounds, options.repeats, options.trials)
+        found = Comparison(workload, systems, data, options.lock, known).measure(
+            rounds, options.repeats, options.trials
+        )
     return {"rounds": rounds, "flops": flops, "floor_ms": round(floor_ms, 2), "systems": found}
 
 
