@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812 - torch's own convention
 
 
 @dataclass(frozen=True)
@@ -41,6 +39,11 @@ class Workload:
     learning_rate: float
     momentum: float = 0.9
     num_classes: int = 10
+
+    @property
+    def has_convolutions(self) -> bool:
+        """Whether the layout of images can matter."""
+        return self.model != "mlp"
 
 
 WORKLOADS = {
@@ -79,9 +82,7 @@ def cnn6() -> nn.Sequential:
             channels = out
         model.add_module(f"pool{block}", nn.MaxPool2d(2))
         if block < 3:
-            norm = nn.BatchNorm2d(out)
-            norm.num_batches_tracked = None  # a counter cannot be averaged
-            model.add_module(f"norm{block}", norm)
+            model.add_module(f"norm{block}", nn.BatchNorm2d(out))
     model.add_module("flatten", nn.Flatten())
     model.add_module("fc1", nn.Linear(128 * 4 * 4, 512))
     model.add_module("relu", nn.ReLU())
@@ -196,43 +197,3 @@ def _noise(workload: Workload) -> tuple[Tensor, Tensor, Tensor]:
     x_NI = torch.randn(workload.num_examples, *workload.input_shape, generator=generator)
     y_N = torch.randint(workload.num_classes, (workload.num_examples,), generator=generator)
     return x_NI, y_N, torch.arange(workload.num_examples) % workload.num_clients
-
-
-class Shuffled:
-    """Shuffled batches cut by index from two tensors: what a `DataLoader` gives, without its work for each example."""
-
-    def __init__(self, x_NI: Tensor, y_N: Tensor, batch_size: int) -> None:
-        self.x_NI, self.y_N, self.batch_size = x_NI, y_N, batch_size
-        self.generator = torch.Generator().manual_seed(len(y_N))
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        order_N = torch.randperm(len(self.y_N), generator=self.generator)
-        for index_B in order_N.split(self.batch_size):
-            yield self.x_NI[index_B], self.y_N[index_B]
-
-
-def train(model: nn.Module, batches: Any, workload: Workload) -> None:
-    """One client's local training, for systems that leave it to their users."""
-    model.train()
-    rate, momentum = workload.learning_rate, workload.momentum
-    optimizer = torch.optim.SGD(model.parameters(), lr=rate, momentum=momentum)
-    for _ in range(workload.local_epochs):
-        for x_BI, y_B in batches:
-            optimizer.zero_grad()
-            F.cross_entropy(model(x_BI), y_B).backward()
-            optimizer.step()
-
-
-def training_loss(model: nn.Module, examples: Examples) -> float:
-    """Mean loss over all clients' examples: shows that a system has really trained.
-
-    Norms take the statistics of the chunk, since not every system averages the running ones.
-    """
-    model.eval()
-    for layer in model.modules():
-        if isinstance(layer, nn.BatchNorm2d):
-            layer.train()
-    with torch.no_grad():
-        chunks = zip(examples.x_NI.split(1000), examples.y_N.split(1000), strict=True)
-        total = sum(F.cross_entropy(model(x_BI), y_B, reduction="sum").item() for x_BI, y_B in chunks)
-    return total / len(examples.y_N)

@@ -42,7 +42,8 @@ def test_networks_are_those_of_the_package(name: str) -> None:
     theirs = workloads.initial_model(workload)
     shapes = [{name: p.shape for name, p in model.named_parameters()} for model in (ours, theirs)]
     assert shapes[0] == shapes[1]
-    assert {name for name, _ in theirs.named_buffers()} <= {name for name, _ in ours.named_buffers()}
+    running = {name for name, _ in theirs.named_buffers() if "running" in name}
+    assert running <= {name for name, _ in ours.named_buffers()}
 
 
 def test_clients_share_out_all_examples_and_the_file_keeps_them(tmp_path: Path) -> None:
@@ -55,10 +56,3 @@ def test_clients_share_out_all_examples_and_the_file_keeps_them(tmp_path: Path) 
     assert min(map(len, read.indices)) >= 2
     assert read.cohort_RC.shape[1] == workload.clients_per_round
     assert all(torch.equal(a, b) for a, b in zip(vars(drawn).values(), vars(read).values(), strict=False))
-
-
-def test_shuffled_batches_are_every_example_once_in_a_new_order() -> None:
-    batches = workloads.Shuffled(torch.arange(10.0), torch.arange(10), 4)
-    first, second = (torch.cat([y_B for _, y_B in batches]) for _ in range(2))
-    assert torch.equal(first.sort().values, torch.arange(10))
-    assert not torch.equal(first, second)

@@ -5,7 +5,8 @@ With `--processes 2` its "scale" mode: a server and two processes that simulate 
 
 Its trainer has neither momentum nor weights by numbers of examples; both are put in where its tutorials say, by
 overriding `train` and `global_update`. Running statistics of norms are no part of its messages (it serialises
-parameters only), so they stay those of the client that was last trained.
+parameters only), so they stay those of the client that was last trained; and it cannot serialise filters that are laid
+out channels last.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from fedlab.core.server.manager import SynchronousServerManager
 from fedlab.core.standalone import StandalonePipeline
 from fedlab.utils import Aggregators, SerializationTool
 from protocol import Stopwatch, Task, finish, read_task
-from workloads import Examples, initial_model, train
+from training import train
+from workloads import Examples, load
 
 PLACE = "FEDLAB_PEER_PLACE"
 """Variable of a client process: port of the server, rank and number of all processes."""
@@ -103,7 +105,7 @@ def serve(task: Task, server: Server) -> None:
 def run(task: Task) -> None:
     """All rounds."""
     logging.disable(logging.INFO)
-    examples, model = task.examples, initial_model(task.workload)
+    examples, model = load(task.path), task.model()
     if PLACE in os.environ:
         port, rank, size = os.environ[PLACE].split()
         network = DistNetwork(("localhost", port), int(size), int(rank))

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
+import sys
 from collections.abc import Iterable
 
 os.environ.update(FLWR_TELEMETRY_ENABLED="0", RAY_USAGE_STATS_ENABLED="0")
@@ -19,7 +21,7 @@ from flwr.serverapp import Grid, ServerApp
 from flwr.serverapp.strategy import FedAvg
 from flwr.simulation import run_simulation
 from protocol import Stopwatch, Task, finish, read_task
-from workloads import Examples, initial_model
+from workloads import Examples, load
 
 
 class GivenClients(FedAvg):
@@ -43,20 +45,18 @@ class GivenClients(FedAvg):
 def run(task: Task) -> None:
     """All rounds."""
     logging.getLogger("flwr").setLevel(logging.ERROR)
-    examples, workload = task.examples, task.workload
+    examples, workload = load(task.path), task.workload
     server = ServerApp()
 
     @server.main()
     def main(grid: Grid, context: Context) -> None:
-        model = initial_model(workload)
+        model = task.model()
         watch = Stopwatch()
         result = GivenClients(examples, workload.num_clients).start(
             grid,
             ArrayRecord(model.state_dict()),
             num_rounds=task.rounds,
-            train_config=ConfigRecord(
-                {"workload": workload.name, "path": str(task.path), "threads": task.threads, "loader": task.loader}
-            ),
+            train_config=ConfigRecord({"task": shlex.join(sys.argv[1:])}),
             evaluate_fn=lambda round, arrays: watch.lap() if round else None,
         )
         model.load_state_dict(result.arrays.to_torch_state_dict())

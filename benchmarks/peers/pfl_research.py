@@ -20,7 +20,8 @@ from itertools import count
 import torch
 from protocol import Stopwatch, Task, finish, read_task
 from torch.nn import functional as F  # noqa: N812 - torch's own convention
-from workloads import Examples, Shuffled, initial_model
+from training import Shuffled
+from workloads import Examples, load
 
 
 def start_second_process() -> subprocess.Popen[bytes] | None:
@@ -49,7 +50,7 @@ def run(task: Task) -> None:
     from pfl.metrics import Metrics
     from pfl.model.pytorch import PyTorchModel
 
-    workload, examples, module = task.workload, task.examples, initial_model(task.workload)
+    workload, examples, module = task.workload, load(task.path), task.model()
     first = pytorch_ops.distributed.global_rank == 0
 
     class Client(PyTorchTensorDataset):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import torch
 from protocol import Stopwatch, Task, finish, read_task
-from workloads import initial_model, train
+from training import train
+from workloads import load
 
 
 def run(task: Task) -> None:
     """All rounds."""
-    examples, model = task.examples, initial_model(task.workload)
+    examples, model = load(task.path), task.model()
     loaders = [task.batches(x_NI, y_N) for x_NI, y_N in examples.clients]
     sizes = [len(y_N) for _, y_N in examples.clients]
     state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
@@ -17,7 +18,7 @@ def run(task: Task) -> None:
     for round in range(1, task.rounds + 1):
         cohort = examples.cohort(round)
         total = sum(sizes[client] for client in cohort)
-        merged = {name: torch.zeros_like(tensor) for name, tensor in state.items()}
+        merged = {name: torch.zeros_like(tensor, dtype=torch.float32) for name, tensor in state.items()}
         for client in cohort:
             model.load_state_dict(state)
             train(model, loaders[client], task.workload)

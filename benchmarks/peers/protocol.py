@@ -20,13 +20,15 @@ from torch.utils.data import DataLoader, TensorDataset
 
 sys.path.append(str(Path(__file__).parents[1]))
 
-from workloads import WORKLOADS, Examples, Shuffled, Workload, load, training_loss
+from training import Shuffled, training_loss
+from workloads import WORKLOADS, Examples, Workload, initial_model
 
 
 class Task(NamedTuple):
     """What is asked for: a workload, its data, how many rounds, and how the system is set up.
 
-    `threads` are PyTorch's in each process; `processes` take clients; `loader` is "dataloader" or "shuffled".
+    `threads` are PyTorch's in each process; `processes` take clients; `loader` is "dataloader" or "shuffled"; `layout`
+    of images and filters is "contiguous" or "channels-last".
     """
 
     workload: Workload
@@ -35,11 +37,12 @@ class Task(NamedTuple):
     threads: int
     processes: int
     loader: str
+    layout: str
 
-    @property
-    def examples(self) -> Examples:
-        """Read from the file, at every call."""
-        return load(self.path)
+    def model(self) -> nn.Sequential:
+        """With the weights that every system starts from."""
+        layouts = {"contiguous": torch.contiguous_format, "channels-last": torch.channels_last}
+        return initial_model(self.workload).to(memory_format=layouts[self.layout])
 
     def batches(self, x_NI: Tensor, y_N: Tensor) -> DataLoader | Shuffled:
         """Shuffled batches of one client; every `for` over them is an epoch."""
@@ -48,8 +51,8 @@ class Task(NamedTuple):
         return DataLoader(TensorDataset(x_NI, y_N), self.workload.batch_size, shuffle=True)
 
 
-def read_task() -> Task:
-    """From the command line; PyTorch's threads are set, too."""
+def read_task(options: list[str] | None = None) -> Task:
+    """From the command line, or from such options; PyTorch's threads are set, too."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--workload", choices=WORKLOADS, required=True)
     parser.add_argument("--data", type=Path, required=True)
@@ -57,10 +60,11 @@ def read_task() -> Task:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--loader", choices=("dataloader", "shuffled"), default="dataloader")
-    given = parser.parse_args()
+    parser.add_argument("--layout", choices=("contiguous", "channels-last"), default="contiguous")
+    given = parser.parse_args(options)
     torch.set_num_threads(given.threads)
     workload = WORKLOADS[given.workload]
-    return Task(workload, given.data, given.rounds, given.threads, given.processes, given.loader)
+    return Task(workload, given.data, given.rounds, given.threads, given.processes, given.loader, given.layout)
 
 
 class Stopwatch:

@@ -9,9 +9,8 @@ import subprocess
 import tempfile
 import threading
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psutil
 from peers.environments import python_of
@@ -26,14 +25,13 @@ class RunFailed(RuntimeError):  # noqa: N818 - reported, not raised to the user
     """A runner did not get to its end; the message holds its last words."""
 
 
-@dataclass
-class Run:
-    """What one start of a system gave: seconds of each round, and until the first had ended; MB where it was asked."""
+class Run(NamedTuple):
+    """What one start of a system gave: seconds of each round, and until the first had ended; MB if it was asked for."""
 
-    first_round_s: float = 0.0
-    round_s: list[float] = field(default_factory=list)
-    loss: float = float("nan")
-    peak_mb: float | None = None
+    first_round_s: float
+    round_s: list[float]
+    loss: float
+    peak_mb: float
 
 
 def run(system: System, setup: Setup, workload: Workload, data: Path, rounds: int, *, memory: bool = False) -> Run:
@@ -54,18 +52,19 @@ def run(system: System, setup: Setup, workload: Workload, data: Path, rounds: in
         alarm = threading.Timer(PATIENCE_S, tree.kill)
         alarm.start()
         try:
-            found = _read(process, start)
+            lines = _read(process, start)
             tree.look()
             process.wait()
         finally:
             alarm.cancel()
             tree.kill()
         errors.seek(0)
-        if process.returncode or found.loss != found.loss or len(found.round_s) != rounds:
-            last = [line.strip() for line in errors if line.strip()] or ["it said nothing"]
-            raise RunFailed(f"ended with {process.returncode} after {len(found.round_s)} rounds: {last[-1][:200]}")
-    found.peak_mb = tree.peak_mb if memory else None
-    return found
+        last = [line.strip() for line in errors if line.strip()] or ["it said nothing"]
+    round_s = [said["seconds"] for _, said in lines if "round" in said]
+    losses = [said["loss"] for _, said in lines if said.get("done")]
+    if process.returncode or len(round_s) != rounds or not losses:
+        raise RunFailed(f"ended with {process.returncode} after {len(round_s)} rounds: {last[-1][:200]}")
+    return Run(lines[0][0], round_s, losses[0], tree.peak_mb)
 
 
 def _environment(setup: Setup, scratch: str) -> dict[str, str]:
@@ -75,27 +74,17 @@ def _environment(setup: Setup, scratch: str) -> dict[str, str]:
     return ours | {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "RAY_TMPDIR": scratch, "FLWR_HOME": scratch}
 
 
-def _read(process: subprocess.Popen[str], start: float) -> Run:
-    """Lines as they come; other lines than ours are passed over."""
-    found = Run()
+def _read(process: subprocess.Popen[str], start: float) -> list[tuple[float, dict[str, Any]]]:
+    """Each line of the protocol and the seconds after which it came, up to the last; other lines are passed over."""
+    lines: list[tuple[float, dict[str, Any]]] = []
     assert process.stdout is not None
     for line in process.stdout:
-        if not line.startswith("{"):
-            continue
-        now, said = time.perf_counter() - start, _parsed(line)
-        if "round" in said:
-            found.round_s.append(said["seconds"])
-            found.first_round_s = found.first_round_s or now
-        if said.get("done"):
-            found.loss = said["loss"]
-            return found
-    return found
-
-
-def _parsed(line: str) -> dict[str, Any]:
-    with contextlib.suppress(ValueError):
-        return dict(json.loads(line))
-    return {}
+        with contextlib.suppress(ValueError):
+            if line.startswith("{"):
+                lines.append((time.perf_counter() - start, json.loads(line)))
+        if lines and lines[-1][1].get("done"):
+            break
+    return lines
 
 
 class _Tree:
