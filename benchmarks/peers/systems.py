@@ -54,7 +54,7 @@ LOADER_ONE, LOADER_THREADS, LOADER_PROCESSES = (s._replace(loader="dataloader") 
 SYSTEMS = {
     system.key: system
     for system in (
-        System("ours", "fedlab_core", HERE / "ours.py", "", (ONE,), False),
+        System("ours", "fedlab_core", HERE / "ours.py", "", (ONE, PROCESSES), False),
         System("flower", "Flower 1.41", HERE / "flower.py", "flower", (LOADER_PROCESSES, PROCESSES, THREADS), True),
         System("pfl", "pfl 0.6", HERE / "pfl_research.py", "pfl", (ONE, THREADS, PROCESSES), True),
         System("fedlab", "FedLab 1.3", HERE / "fedlab_peer.py", "fedlab", (LOADER_ONE, ONE, THREADS, PROCESSES), False),
