@@ -109,7 +109,7 @@ class _Read(NamedTuple):
 def _written(mask: Tensor) -> _Written:
     pattern = Pattern(mask.detach().cpu().reshape(-1).numpy())
     code, plan = shortest(pattern)
-    return _Written(mask, code, plan.write(), pattern.kept, pattern.kept_n)
+    return _Written(mask.clone(), code, plan.write(), pattern.kept, pattern.kept_n)  # the caller's may change
 
 
 def _read_mask(entry: Entry) -> tuple[Tensor, Ints]:

@@ -47,8 +47,23 @@ def cohort_gradient(model: nn.Module) -> GradFn:
 
 
 def has_stacked_form(model: nn.Module) -> bool:
-    """Whether the model is a chain of layers of which `layers.py` knows the stacked form."""
-    return isinstance(model, nn.Sequential) and all(type(layer) in LAYERS for layer in model)
+    """Whether the model is a chain of layers of which `layers.py` knows the stacked form, each used once."""
+    if type(model) is not nn.Sequential or len(list(model.children())) < len(model):
+        return False
+    return all(type(layer) in LAYERS and _plain(layer) for layer in model) and any(True for _ in model.parameters())
+
+
+def _plain(layer: nn.Module) -> bool:
+    """Whether a layer has no option that its stacked form does not know; other layers go through vmap."""
+    if isinstance(layer, nn.Conv2d):
+        return isinstance(layer.padding, tuple) and layer.padding_mode == "zeros"
+    if isinstance(layer, nn.BatchNorm2d):
+        return layer.affine and layer.track_running_stats and layer.momentum is not None
+    if isinstance(layer, nn.GroupNorm):
+        return layer.affine
+    if isinstance(layer, nn.Flatten):
+        return (layer.start_dim, layer.end_dim) == (1, -1)
+    return not (isinstance(layer, nn.MaxPool2d) and layer.return_indices)
 
 
 def _stacked_gradient(model: nn.Module) -> GradFn:

@@ -178,7 +178,7 @@ def _batch_norm(this: Pass, name: str, layer: nn.BatchNorm2d, x: Tensor) -> tupl
     if not valid_KB.all():
         return _ragged_batch_norm(this, name, layer, x, valid_KB)
     mean_C, var_C = (this.buffers[key].flatten().clone() for key in (means, variances))
-    y, mean, rstd = ops.native_batch_norm(x, weight, bias, mean_C, var_C, True, layer.momentum or 0.0, layer.eps)
+    y, mean, rstd = ops.native_batch_norm(x, weight, bias, mean_C, var_C, True, layer.momentum, layer.eps)
     for key, new_C in ((means, mean_C), (variances, var_C)):
         this.buffers[key] = new_C.view_as(this.buffers[key])
 
@@ -209,7 +209,7 @@ def _ragged_batch_norm(
     var_C11 = mean(centred.square())
     rstd_C11 = (var_C11 + layer.eps).rsqrt()
     normed = centred * rstd_C11
-    rate = layer.momentum or 0.0
+    rate = cast(float, layer.momentum)
     unbiased_C = var_C11.flatten() * count_C / (count_C - 1)
     for key, new_C in ((f"{name}.running_mean", mean_C11), (f"{name}.running_var", unbiased_C)):
         old = this.buffers[key]

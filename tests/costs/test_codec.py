@@ -73,6 +73,13 @@ def test_a_memory_of_masks_changes_no_byte(kinds: list[float | None], seed: int)
         assert all(torch.equal(got.masks[name], mask) for name, mask in own.items())
 
 
+def test_a_mask_that_was_changed_in_place_is_a_new_one() -> None:
+    tensors, mask, memory = {"w": torch.ones(8)}, torch.arange(8) < 3, MaskMemory()
+    encode(tensors, {"w": mask}, memory)
+    mask[5] = True
+    assert encode(tensors, {"w": mask}, memory) == encode(tensors, {"w": mask})
+
+
 tensor_plans = st.lists(
     st.tuples(
         st.lists(st.integers(0, 7), max_size=4).map(tuple),

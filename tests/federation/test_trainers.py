@@ -155,3 +155,37 @@ def test_every_model_of_the_package_has_a_batched_form() -> None:
     assert all(gradients.has_stacked_form(build_model(name, (3, 32, 32), 10)) for name in model_names())
     assert not gradients.has_stacked_form(nn.Sequential(nn.Tanh()))
     assert not gradients.has_stacked_form(InputDropout(0.5, 3))
+
+
+class OtherWay(nn.Sequential):
+    """A chain by name only."""
+
+
+ONE_CONV = nn.Conv2d(2, 2, 3, padding=1)
+UNUSUAL = {
+    "padding by name": nn.Conv2d(2, 3, 3, padding="same"),
+    "padding with what is at the other end": nn.Conv2d(2, 3, 3, padding=1, padding_mode="circular"),
+    "a norm without weights": nn.GroupNorm(1, 2, affine=False),
+    "a norm that averages over all batches": nn.BatchNorm2d(2, momentum=None),
+    "flattened rows only": nn.Flatten(2),
+}
+
+
+@pytest.mark.parametrize("name", UNUSUAL)
+def test_layers_with_unusual_options_have_no_stacked_form(name: str) -> None:
+    assert not gradients.has_stacked_form(nn.Sequential(ONE_CONV, UNUSUAL[name]))
+
+
+def test_only_a_chain_that_uses_every_layer_once_has_a_stacked_form() -> None:
+    assert gradients.has_stacked_form(nn.Sequential(ONE_CONV, nn.ReLU()))
+    assert not gradients.has_stacked_form(nn.Sequential(ONE_CONV, ONE_CONV))
+    assert not gradients.has_stacked_form(OtherWay(ONE_CONV))
+    assert not gradients.has_stacked_form(nn.Sequential(nn.ReLU()))
+
+
+@pytest.mark.parametrize("padding", [{"padding": "same"}, {"padding": 1, "padding_mode": "circular"}])
+def test_a_model_with_unusual_options_is_trained_rightly(padding: dict[str, object]) -> None:
+    with torch.device("meta"):
+        model = nn.Sequential(nn.Conv2d(1, 3, 3, **padding), nn.ReLU(), nn.Flatten(), nn.Linear(3 * 36, 3))  # type: ignore[arg-type]
+    loop = train(LoopTrainer(), model, MaskedSGD(SETTINGS), (1, 6, 6))
+    assert_equal_updates(loop, train(FastTrainer(), model, MaskedSGD(SETTINGS), (1, 6, 6)))
