@@ -21,11 +21,12 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from document import fill_in
 from machine import machine
 from peers.comparison import WARM_UP, Comparison, Entry, locked
 from peers.environments import REQUIREMENTS
 from peers.rates import machine_rates, round_flops
-from peers.report import tables, write_document
+from peers.report import tables
 from peers.running import MEMORY_KIND
 from peers.systems import CORES, SYSTEMS
 from workloads import WORKLOADS, draw_examples, save
@@ -88,7 +89,7 @@ def main() -> None:
         result["workloads"] = {name: found[name] for name in WORKLOADS if name in found}
         RESULTS.parent.mkdir(exist_ok=True)
         RESULTS.write_text(json.dumps(result, indent=1) + "\n")
-        write_document(result)
+        fill_in("compare", tables(result))
 
 
 if __name__ == "__main__":

@@ -102,6 +102,12 @@ class FederationConfig(_Section):
     trainer: Literal["fast", "loop"] = Field(
         "fast", description="fast: all clients stacked; loop: one by one, the reference."
     )
+    device: Literal["cpu", "cuda", "mps"] = Field(
+        "cpu", description="Where clients are trained: the processor, or an accelerator if the machine has one."
+    )
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="In what clients compute gradients; bfloat16 is coarser, and fast on accelerators."
+    )
 
     @property
     def local(self) -> LocalSettings:

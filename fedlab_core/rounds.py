@@ -17,6 +17,7 @@ from fedlab_core.data.datasets import load_dataset
 from fedlab_core.data.federated import FederatedData, federate
 from fedlab_core.experiment import Experiment
 from fedlab_core.federation.aggregation import mean_buffers
+from fedlab_core.federation.devices import check_device
 from fedlab_core.federation.evaluation import Evaluation, evaluate
 from fedlab_core.federation.messages import pack_assignment, pack_update, unpack_assignment, unpack_update
 from fedlab_core.federation.slimming import SlimTrainer
@@ -47,11 +48,12 @@ class Federation:
         """Load and split the data, build the architecture.
 
         Raises:
-            DataError, PartitionError, ValueError: data that is not there, a split or a model that cannot be.
+            DataError, PartitionError, ValueError: data or a device not there, a split or a model that cannot be.
         """
+        check_device(experiment.federation.device)
         settings = experiment.data.model_dump(exclude={"dataset", "path"})
         dataset = load_dataset(experiment.data.dataset, path=experiment.data.path)
-        data = federate(dataset, **settings)
+        data = federate(dataset, **settings).on(experiment.federation.device)
         model = build_model(experiment.model.name, dataset.input_shape, dataset.num_classes)
         return cls(experiment, data, model, forward_flops(model, dataset.input_shape))
 
@@ -227,7 +229,7 @@ def _train(
         for assignment, examples in zip(assignments, rows, strict=True)
     ]
     program = federation.experiment.strategy.program(local)
-    trainer = SlimTrainer(TRAINERS[settings.trainer], federation.layer_flops)
+    trainer = SlimTrainer(TRAINERS[settings.trainer](settings.precision), federation.layer_flops)
     return trainer.train(federation.model, program, assignments, data, ctx, on_step)
 
 

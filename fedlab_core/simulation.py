@@ -25,7 +25,8 @@ def simulate(
         start: (r, the state after round r): continue with round r + 1. Going on from a saved state or never having
             stopped makes no difference, because every random draw depends on seed, round, purpose and client only.
         on_step: called between client steps; it may block (pause) or raise (stop).
-        processes: the clients of a round are spread over so many. Another number may round sums differently.
+        processes: the clients of a round are spread over so many. Another number may round sums differently. Without
+            meaning on an accelerator.
 
     Raises:
         SettingError: `start` is no state of this experiment.
@@ -39,7 +40,8 @@ def simulate(
         start = (0, record.state)
     done, server = start
     _refuse_foreign(federation, server)
-    run_clients = crew(processes) if processes > 1 else client_side
+    on_processor = experiment.federation.device == "cpu"  # an accelerator takes all clients of a round from one process
+    run_clients = crew(processes) if processes > 1 and on_processor else client_side
     for round in range(done + 1, experiment.federation.rounds + 1):
         record = run_round(federation, server, federation.context(round), on_step, run_clients)
         server = record.state

@@ -123,7 +123,7 @@ class Noticing:
     """A trainer that notes its name when it is asked to train, and lets another one do it."""
 
     def __init__(self, name: str, called: list[str]) -> None:
-        self.name, self.called, self.trainer = name, called, TRAINERS[name]
+        self.name, self.called, self.trainer = name, called, TRAINERS[name]()
 
     def train(
         self,
@@ -143,7 +143,7 @@ def test_the_trainer_of_the_settings_is_the_one_that_trains(name: str, monkeypat
     called: list[str] = []
     noticing: dict[str, Trainer] = {known: Noticing(known, called) for known in TRAINERS}
     for known, trainer in noticing.items():
-        monkeypatch.setitem(TRAINERS, known, trainer)
+        monkeypatch.setitem(TRAINERS, known, lambda precision, trainer=trainer: trainer)
     federation = with_sizes(Federation.of(BASE.replace({"federation.trainer": name})), 3, 3, 3, 3)
     run_round(federation, initial_record(federation).state, federation.context(1))
     assert set(called) == {name}

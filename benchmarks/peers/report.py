@@ -1,16 +1,11 @@
-"""The comparison as Markdown: tables for the terminal, and the generated part of docs/PERFORMANCE.md."""
+"""The comparison as Markdown: tables for the terminal and for docs/PERFORMANCE.md."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from peers.systems import SYSTEMS
-
-DOCUMENT = Path(__file__).parents[2] / "docs" / "PERFORMANCE.md"
-BEGIN = "<!-- compare: written by benchmarks/compare.py -->"
-END = "<!-- compare: end -->"
 
 Entry = dict[str, Any]
 
@@ -35,16 +30,6 @@ def tables(result: dict[str, Any]) -> str:
         _machine_sentence(result),
     ]
     return "\n\n".join(part for part in parts if part)
-
-
-def write_document(result: dict[str, Any]) -> None:
-    """Replace what stands between the two marks; all other text stays."""
-    text = DOCUMENT.read_text(encoding="utf-8") if DOCUMENT.exists() else f"# Performance\n\n{BEGIN}\n{END}\n"
-    before, mark, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not mark or not end:
-        raise ValueError(f"{DOCUMENT.name} lacks one of the lines {BEGIN!r} and {END!r}")
-    DOCUMENT.write_text(f"{before}{BEGIN}\n\n{tables(result)}\n\n{END}{after}", encoding="utf-8")
 
 
 def _measured(result: dict[str, Any], name: str) -> dict[str, Entry]:

@@ -83,14 +83,15 @@ class LocalData:
         drawn = {
             name: torch.rand(size, width, generator=self.noise_generator) for name, width in self.noise_width.items()
         }
-        return {name: noise[:, places[name]] if name in places else noise for name, noise in drawn.items()}
+        read = {name: noise[:, places[name]] if name in places else noise for name, noise in drawn.items()}
+        return {name: noise.to(self.x_NI.device) for name, noise in read.items()}
 
     def batches(self) -> Iterator[Batch]:
         """The steps one by one, as the reference trainer takes them."""
         steps = [rows_B for rows_N in self.order_EN for rows_B in rows_N.split(self.batch_size) if len(rows_B)]
         for step, rows_B in enumerate(steps):
             x_BI = self.x_NI[rows_B]
-            weight_B = torch.full((len(rows_B),), 1 / len(rows_B), dtype=x_BI.dtype)
+            weight_B = torch.full((len(rows_B),), 1 / len(rows_B), dtype=x_BI.dtype, device=x_BI.device)
             yield Batch(x_BI, self.y_N[rows_B], weight_B, self.draw_noise(step))
 
 
@@ -108,9 +109,15 @@ class Cohort:
         self._x_NI, self._y_N, starts = _together(self.clients)
         width = max((max(client.batch_sizes, default=0) for client in self.clients), default=0)
         rows = [_cut(client, width) + start for client, start in zip(self.clients, starts, strict=True)]
-        self._rows_SKB = pad_sequence(rows)
+        self._rows_SKB = pad_sequence(rows).to(self._x_NI.device)
         size_SK1 = pad_sequence([torch.tensor(client.batch_sizes) for client in self.clients]).unsqueeze(2)
-        self._weight_SKB = (torch.arange(width) < size_SK1) / size_SK1.to(self._x_NI.dtype)
+        weight_SKB = (torch.arange(width) < size_SK1) / size_SK1.to(self._x_NI.dtype)
+        self._weight_SKB = weight_SKB.to(self._x_NI.device)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the examples are."""
+        return self._x_NI.device
 
     def active(self, step: int) -> int:
         """How many clients still have a step number `step`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -76,7 +76,13 @@ class FederatedData:
     @cached_property
     def label_counts_KC(self) -> Tensor:  # noqa: N802 - a shape suffix
         """[K, C]: training examples of each client by class."""
-        return label_counts(self.dataset.y_train_N, self.train_indices, self.dataset.num_classes)
+        return label_counts(self.dataset.y_train_N.cpu(), self.train_indices, self.dataset.num_classes)
+
+    def on(self, device: str) -> FederatedData:
+        """The same with all examples on a device."""
+        names = ("x_train_NI", "y_train_N", "x_test_NI", "y_test_N")
+        moved = {name: getattr(self.dataset, name).to(device) for name in names}
+        return replace(self, dataset=replace(self.dataset, **moved))
 
     def train(self, client_id: int) -> tuple[Tensor, Tensor]:
         """The training examples of a client, as it sees them."""
@@ -96,7 +102,9 @@ class FederatedData:
         return self._seen(client_id, self.dataset.x_test_NI[index_N], "test"), self.dataset.y_test_N[index_N]
 
     def _seen(self, client_id: int, x_NI: Tensor, purpose: str) -> Tensor:
-        return x_NI if self.feature_skew is None else self.feature_skew.apply(client_id, x_NI, purpose)
+        if self.feature_skew is None:
+            return x_NI
+        return self.feature_skew.apply(client_id, x_NI.cpu(), purpose).to(x_NI.device)
 
 
 def federate(

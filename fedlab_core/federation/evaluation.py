@@ -11,6 +11,7 @@ from torch.func import functional_call
 from torch.nn import functional as F  # noqa: N812 - torch's own convention
 
 from fedlab_core.data.federated import FederatedData
+from fedlab_core.federation.devices import put
 from fedlab_core.types import Buffers, Params
 
 CHUNK = 512
@@ -52,12 +53,13 @@ def _mean_by_client(right_N: Tensor, sizes_K: Tensor) -> Tensor:
 def _forward(model: nn.Module, params: Params, buffers: Buffers, x_NI: Tensor, y_N: Tensor) -> tuple[Tensor, Tensor]:
     """Whether each example is classed rightly, and its loss."""
     model.eval()
+    tensors = put({**params, **buffers}, x_NI.device)
     right, losses = [torch.zeros(0, dtype=torch.bool)], [torch.zeros(0, dtype=x_NI.dtype)]
     with torch.no_grad():
         for x_BI, y_B in zip(x_NI.split(CHUNK), y_N.split(CHUNK), strict=True):
-            logits_BC = _logits(model, {**params, **buffers}, x_BI)
-            right.append(logits_BC.argmax(1) == y_B)
-            losses.append(F.cross_entropy(logits_BC, y_B, reduction="none"))
+            logits_BC = _logits(model, tensors, x_BI)
+            right.append((logits_BC.argmax(1) == y_B).cpu())
+            losses.append(F.cross_entropy(logits_BC, y_B, reduction="none").cpu())
     return torch.cat(right), torch.cat(losses)
 
 

@@ -5,6 +5,7 @@ K clients, B batch, I input, C classes.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import cast
 
 import torch
@@ -64,6 +65,26 @@ def _plain(layer: nn.Module) -> bool:
     if isinstance(layer, nn.Flatten):
         return (layer.start_dim, layer.end_dim) == (1, -1)
     return not (isinstance(layer, nn.MaxPool2d) and layer.return_indices)
+
+
+def in_bfloat16(grad: GradFn) -> GradFn:
+    """`grad` with weights, buffers and inputs rounded to bfloat16 (8 bits of precision) for the pass itself.
+
+    Weights and momentum are kept, and gradients added up, as they come: small steps would be lost otherwise.
+    """
+
+    def low(params: Params, buffers: Buffers, batch: Batch, onto: Params | None = None, decay: float = 0.0) -> Gradient:
+        rounded = batch._replace(x_BI=batch.x_BI.bfloat16())
+        loss, grads, after = grad(_bfloat16(params), _bfloat16(buffers), rounded)
+        after = {name: buffer.to(buffers[name].dtype) for name, buffer in after.items()}
+        grads = {name: grad.to(params[name].dtype) for name, grad in grads.items()}
+        return _gradient(loss.to(batch.weight_B.dtype), grads, after, onto, decay)
+
+    return low
+
+
+def _bfloat16(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.bfloat16() for name, tensor in tensors.items()}
 
 
 def _stacked_gradient(model: nn.Module) -> GradFn:

@@ -129,7 +129,7 @@ class MaskedSGD:
                 weight.add_(state.velocity[name], alpha=-rate)
         return state._replace(
             buffers=buffers,
-            loss_sum=state.loss_sum + loss.double(),
+            loss_sum=state.loss_sum + loss.to(state.loss_sum.dtype),
             num_steps=state.num_steps + 1,
         )
 

@@ -31,7 +31,7 @@ class Watched:
     """A trainer that remembers which model it was given."""
 
     def __init__(self, name: str) -> None:
-        self.trainer, self.models = TRAINERS[name], list[nn.Module]()
+        self.trainer, self.models = TRAINERS[name](), list[nn.Module]()
 
     def train(
         self,
@@ -104,7 +104,7 @@ def test_slimmed_equals_masked(name: str, trainer: str, strategy: str, own_masks
     small = train(slim, model, program, given)
     count = [sum(p.numel() for p in m.parameters()) for m in (watched.models[0], model)]
     assert count[0] < 0.8 * count[1]
-    for a, b, one in zip(small, train(TRAINERS[trainer], model, program, given), given, strict=True):
+    for a, b, one in zip(small, train(TRAINERS[trainer](), model, program, given), given, strict=True):
         assert (a.client_id, a.num_examples) == (b.client_id, b.num_examples)
         assert a.train_loss == pytest.approx(b.train_loss, abs=1e-10)
         assert difference(a.params, b.params) < 1e-10
