@@ -42,6 +42,9 @@ class Reader:
 
     def varint(self) -> int:
         """The next `varint`; it has to be the shortest way to say its number, which is below 2**63."""
+        if self.position < len(self._data) and (first := self._data[self.position]) < 0x80:  # nearly always
+            self.position += 1
+            return first
         value = 0
         for shift in range(0, 63, 7):
             byte = self.byte()
