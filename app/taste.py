@@ -30,9 +30,19 @@ LABELS = {
     "federation.batch_size": "Batch size B",
     "federation.seed": "Seed of training",
     "strategy.final_sparsity": "Sparsity target",
+    "strategy.schedule": "Schedule",
     "strategy.exponent": "Schedule: exponent",
     "strategy.frequency": "Schedule: rounds between purges",
     "strategy.start_round": "Schedule: start after round",
+    "strategy.scope": "Rank weights",
+    "strategy.prune_after": "Prune after this share of the rounds",
+    "strategy.densities": "Densities of the layers",
+    "strategy.every": "Rounds between new masks",
+    "strategy.exchange": "Share of weights exchanged",
+    "strategy.stop_after": "Masks change up to this share of the rounds",
+    "strategy.fixed_time": "Time that pruning cannot save",
+    "strategy.bytes_share": "Share of communication in the time",
+    "strategy.free": "Share of weights that may go",
 }
 
 
@@ -58,6 +68,8 @@ RANGES = {
     "strategy.exponent": Range(0.5, 12, 0.5),
     "strategy.frequency": Range(1, 20, 1),
     "strategy.start_round": Range(1, 50, 1),
+    "strategy.every": Range(1, 20, 1),
+    "strategy.fixed_time": Range(0.05, 5, 0.05),
 }
 
 STEPS = {"data.alpha": (0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)}

@@ -22,10 +22,11 @@ from fedlab_core.costs.flops import forward_flops
 from fedlab_core.data.datasets import Dataset
 from fedlab_core.data.federated import federate
 from fedlab_core.experiment import Experiment
+from fedlab_core.lab import Federation
 from fedlab_core.models import build_model
 from fedlab_core.processes import Crew, default_processes
 from fedlab_core.pruning.masks import full_masks, purge
-from fedlab_core.rounds import Federation, RunClients, client_side, run_round
+from fedlab_core.rounds import RunClients, client_side, run_round
 from fedlab_core.runs.recipes import recipe
 from fedlab_core.types import seeded_generator
 

@@ -25,11 +25,11 @@ from fedlab_core.costs.flops import effective_flops, forward_flops
 from fedlab_core.experiment import Experiment
 from fedlab_core.federation import slimming
 from fedlab_core.federation.messages import pack_assignment
+from fedlab_core.lab import Federation
 from fedlab_core.models import build_model, init_params
 from fedlab_core.pruning.masks import apply_masks, full_masks, sparsity
 from fedlab_core.pruning.slim import slim
 from fedlab_core.pruning.units import drop_units
-from fedlab_core.rounds import Federation
 from fedlab_core.types import Assignment, RoundContext, Update, seeded_generator
 
 RESULTS = Path(__file__).parent / "results" / "slimming.json"

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fedlab_core.experiment import Experiment, SettingError
-    from fedlab_core.rounds import Federation, initial_record, run_round
+    from fedlab_core.lab import Federation
+    from fedlab_core.rounds import initial_record, run_round
     from fedlab_core.simulation import simulate
     from fedlab_core.types import Assignment, Batch, Masks, Params, RoundContext, RoundRecord, ServerState, Update
 
@@ -19,7 +20,7 @@ __version__ = "0.1.0"
 _HOME = {
     "Experiment": "experiment",
     "SettingError": "experiment",
-    "Federation": "rounds",
+    "Federation": "lab",
     "initial_record": "rounds",
     "run_round": "rounds",
     "simulate": "simulation",

@@ -92,7 +92,7 @@ def run(
 ) -> None:
     """Run a recipe; every round is stored. With --json: one line a round, then a summary."""
     from fedlab_core.data.datasets import load_dataset
-    from fedlab_core.rounds import Federation
+    from fedlab_core.lab import Federation
     from fedlab_core.runs.recipes import recipe as build
 
     experiment = build(recipe).replace(_changes(settings, rounds))

@@ -30,7 +30,8 @@ import torch
 
 from fedlab_core.experiment import Experiment
 from fedlab_core.federation.trainer import OnStep
-from fedlab_core.rounds import Download, Federation, Report, client_side
+from fedlab_core.lab import Federation
+from fedlab_core.rounds import Download, Report, client_side
 
 _LENGTH = struct.Struct("<I")
 _LOOK_S = 0.005

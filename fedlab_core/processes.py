@@ -17,7 +17,8 @@ import torch
 
 from fedlab_core.federation.trainer import OnStep, no_step_hook
 from fedlab_core.helpers import Helper, HelperError, Unable, may_fork
-from fedlab_core.rounds import Download, Federation, Report, client_side
+from fedlab_core.lab import Federation
+from fedlab_core.rounds import Download, Report, client_side
 from fedlab_core.types import RoundContext
 
 __all__ = ["MOST", "Crew", "HelperError", "crew", "default_processes", "one_thread", "split"]

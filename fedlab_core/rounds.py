@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from fedlab_core.costs.codec import MaskMemory
-from fedlab_core.costs.flops import effective_flops, forward_flops
+from fedlab_core.costs.flops import effective_flops
 from fedlab_core.data.cohort import LocalData
-from fedlab_core.data.datasets import load_dataset
-from fedlab_core.data.federated import FederatedData, federate
-from fedlab_core.experiment import Experiment
 from fedlab_core.federation.aggregation import mean_buffers
-from fedlab_core.federation.devices import check_device
 from fedlab_core.federation.evaluation import Evaluation, evaluate
-from fedlab_core.federation.messages import pack_assignment, pack_update, unpack_assignment, unpack_update
+from fedlab_core.federation.messages import (
+    pack_assignment,
+    pack_update,
+    unpack_assignment,
+    unpack_update,
+)
 from fedlab_core.federation.slimming import SlimTrainer
 from fedlab_core.federation.trainer import TRAINERS, OnStep, no_step_hook
-from fedlab_core.models import build_model, init_params, noise_shapes
+from fedlab_core.lab import Federation, Start
+from fedlab_core.models import noise_shapes
 from fedlab_core.pruning.masks import apply_masks, layer_density, sparsity
 from fedlab_core.types import Assignment, Masks, Params, RoundContext, RoundRecord, ServerState, Update
 
@@ -32,45 +34,6 @@ BACKWARD_FACTOR = 3
 STEP_FLOPS = 1.5e8
 """A step of stacked clients does about so much. Less is mostly overhead; more falls out of the processor's caches, and
 needs memory. A fixed number, because how clients are stacked decides how sums are rounded."""
-
-
-@dataclass(frozen=True)
-class Federation:
-    """What does not change over the rounds of an experiment: data, architecture, cost of a forward pass by layer."""
-
-    experiment: Experiment
-    data: FederatedData
-    model: nn.Sequential
-    layer_flops: dict[str, int]
-
-    @classmethod
-    def of(cls, experiment: Experiment) -> Federation:
-        """Load and split the data, build the architecture.
-
-        Raises:
-            DataError, PartitionError, ValueError: data or a device not there, a split or a model that cannot be.
-        """
-        check_device(experiment.federation.device)
-        settings = experiment.data.model_dump(exclude={"dataset", "path"})
-        dataset = load_dataset(experiment.data.dataset, path=experiment.data.path)
-        data = federate(dataset, **settings).on(experiment.federation.device)
-        model = build_model(experiment.model.name, dataset.input_shape, dataset.num_classes)
-        return cls(experiment, data, model, forward_flops(model, dataset.input_shape))
-
-    def context(self, round: int) -> RoundContext:
-        """Round `round` of this experiment."""
-        settings = self.experiment.federation
-        return RoundContext(round, settings.rounds, settings.seed)
-
-    def initial_state(self) -> ServerState:
-        """The untrained model under the strategy's first masks."""
-        ctx = self.context(0)
-        params, buffers = init_params(self.model, ctx.generator("init"))
-        dtype = self.data.dataset.x_train_NI.dtype
-        params = {name: weight.to(dtype) for name, weight in params.items()}
-        buffers = {name: buffer.to(dtype) for name, buffer in buffers.items()}
-        masks, state = self.experiment.strategy.init(params, ctx)
-        return ServerState(apply_masks(params, masks), buffers, masks, state)
 
 
 def sample_clients(num_clients: int, participation: float, ctx: RoundContext) -> list[int]:
@@ -180,26 +143,26 @@ def _refuse_divergence(merged: Params, ctx: RoundContext) -> None:
 
 def initial_record(federation: Federation) -> RoundRecord:
     """Round 0: the untrained model, measured."""
-    return start_record(federation, federation.initial_state(), 0)
+    return start_record(federation, federation.start(), 0)
 
 
-def start_record(federation: Federation, server: ServerState, round: int) -> RoundRecord:
-    """The state from which a run goes on after `round`, measured; the run itself has sent and trained nothing yet."""
-    start = time.perf_counter()
-    tested = _evaluate(federation, server)
+def start_record(federation: Federation, start: Start, round: int) -> RoundRecord:
+    """The state from which a run goes on after `round`, measured; the run itself has trained nothing yet."""
+    began = time.perf_counter()
+    tested = _evaluate(federation, start.server)
     return _record(
         federation,
-        server,
+        start.server,
         tested,
         federation.context(round),
         clients=(),
         accuracy_before_purge=tested.accuracy,
         train_loss=None,
-        upload_bytes=0,
-        download_bytes=0,
+        upload_bytes=start.upload_bytes,
+        download_bytes=start.download_bytes,
         dense_flops=0,
         effective_flops=0,
-        round_s=time.perf_counter() - start,
+        round_s=time.perf_counter() - began,
     )
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from fedlab_core.experiment import Experiment, SettingError
 from fedlab_core.federation.trainer import OnStep, no_step_hook
+from fedlab_core.lab import Federation, Start
 from fedlab_core.processes import crew
-from fedlab_core.rounds import Federation, client_side, initial_record, run_round
+from fedlab_core.rounds import client_side, initial_record, run_round
 from fedlab_core.types import RoundRecord, ServerState
 
 
@@ -48,7 +50,7 @@ def simulate(
         yield record
 
 
-def fork_state(parent: Experiment, federation: Federation, server: ServerState) -> ServerState:
+def fork_start(parent: Experiment, federation: Federation, server: ServerState) -> Start:
     """The state from which the experiment of `federation` continues a run of `parent`: same weights and masks.
 
     The strategy's memory goes along where the strategy is the same; a new one starts with its own.
@@ -56,16 +58,15 @@ def fork_state(parent: Experiment, federation: Federation, server: ServerState) 
     Raises:
         SettingError: the child's model is another one.
     """
-    child = federation.experiment
-    fresh = federation.initial_state()
-    if {n: w.shape for n, w in fresh.params.items()} != {n: w.shape for n, w in server.params.items()}:
+    child, shapes = federation.experiment, {name: tuple(w.shape) for name, w in federation.model.named_parameters()}
+    if shapes != {name: tuple(w.shape) for name, w in server.params.items()}:
         raise SettingError(
             f"model.name is {child.model.name!r} with {child.data.dataset}; a fork keeps the model of its parent, "
             f"{parent.model.name!r} with {parent.data.dataset}"
         )
-    same = type(child.strategy) is type(parent.strategy) and server.state.keys() == fresh.state.keys()
-    masks = {name: mask & server.masks.get(name, mask) for name, mask in fresh.masks.items()}
-    return ServerState(server.params, server.buffers, masks, server.state if same else fresh.state)
+    start = federation.start(server)
+    same = type(child.strategy) is type(parent.strategy) and server.state.keys() == start.server.state.keys()
+    return start._replace(server=replace(start.server, state=server.state)) if same else start
 
 
 def _refuse_foreign(federation: Federation, server: ServerState) -> None:

@@ -62,17 +62,19 @@ class GradFn(Protocol):
 
 @dataclass(frozen=True)
 class RoundContext:
-    """Where we are in a run, and the only source of randomness: every draw is a function of these fields.
+    """Where we are in a run, and the only source of randomness: every draw is a function of round and seed.
 
     Attributes:
         round: 1-based round; 0 is the state before training.
         num_rounds: rounds of the whole run (T of the schedules).
         seed: seed of the run.
+        layer_flops: forward FLOPs of one example by weight name: what a layer costs, for methods that weigh it.
     """
 
     round: int
     num_rounds: int
     seed: int
+    layer_flops: Mapping[str, int] = field(default_factory=dict, compare=False, repr=False)
 
     def generator(self, purpose: str, client: int = -1) -> torch.Generator:
         """A fresh generator that depends on seed, round, purpose and client, and on nothing else."""
@@ -140,7 +142,7 @@ class RoundRecord:
     """One round as a person sees it. The test metrics are of the model that is sent NEXT (after any purge).
 
     Attributes:
-        round: 0 is the untrained model, with nothing sent.
+        round: 0 is the untrained model; nothing has been sent, unless a client was asked for the first masks.
         clients: ids of the clients that took part.
         test_accuracy, test_loss: of the global model on the whole test set; accuracy in [0, 1].
         accuracy_before_purge: the same accuracy just before this round's masks were applied.

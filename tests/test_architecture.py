@@ -26,6 +26,7 @@ LAYERS = {
     "federation": 2,
     "strategies": 3,
     "experiment": 4,
+    "lab": 4,
     "rounds": 4,
     "helpers": 5,
     "processes": 5,
@@ -43,7 +44,9 @@ LAYERS = {
 # Neighbours in one layer that need each other: a round reads the experiment, a simulation may use processes, which have
 # helpers, the commands speak through the terminal, and slimming has to know where models can be cut.
 SIDEWAYS = {
+    ("lab", "experiment"),
     ("rounds", "experiment"),
+    ("rounds", "lab"),
     ("processes", "helpers"),
     ("simulation", "processes"),
     ("cli", "terminal"),

@@ -14,7 +14,8 @@ from fedlab_core.data.cohort import LocalData
 from fedlab_core.experiment import Experiment
 from fedlab_core.federation.programs import ClientProgram
 from fedlab_core.federation.trainer import TRAINERS, OnStep, Trainer, no_step_hook
-from fedlab_core.rounds import Federation, initial_record, run_round
+from fedlab_core.lab import Federation
+from fedlab_core.rounds import initial_record, run_round
 from fedlab_core.types import Assignment, Params, RoundContext, Update
 
 BASE = Experiment().replace(

@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 
 from fedlab_core.experiment import Experiment
 from fedlab_core.helpers import Frame, may_fork, read, write
+from fedlab_core.lab import Federation
 from fedlab_core.processes import MOST, Crew, HelperError, default_processes, split
-from fedlab_core.rounds import Federation, initial_record, run_round
+from fedlab_core.rounds import initial_record, run_round
 from fedlab_core.simulation import simulate
 
 BASE = Experiment().replace({"data.num_clients": 6, "federation.rounds": 3, "federation.local_epochs": 1})
@@ -151,7 +152,8 @@ import json, os, signal, sys, threading
 from fedlab_core.experiment import Experiment
 from fedlab_core.helpers import may_fork
 from fedlab_core.processes import Crew, HelperError
-from fedlab_core.rounds import Federation, initial_record, run_round
+from fedlab_core.lab import Federation
+from fedlab_core.rounds import initial_record, run_round
 
 federation = Federation.of(Experiment.parse(json.loads(sys.argv[1])))
 crew, record, told = Crew(3), initial_record(federation), {"may": may_fork()}

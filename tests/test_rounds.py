@@ -7,7 +7,8 @@ import torch
 
 from fedlab_core.experiment import Experiment
 from fedlab_core.federation.messages import pack_assignment, pack_update
-from fedlab_core.rounds import Federation, initial_record, run_round, sample_clients, start_record
+from fedlab_core.lab import Federation, Start
+from fedlab_core.rounds import initial_record, run_round, sample_clients, start_record
 from fedlab_core.strategies import Strategy
 from fedlab_core.strategies.fedavg import FedAvg
 from fedlab_core.strategies.fedsparsify_local import FedSparsifyLocal
@@ -104,7 +105,7 @@ def test_feature_skew_tests_clients_on_their_own_kind_of_image() -> None:
     unturned = Federation.of(
         BASE.replace({"data.partition": "feature", "data.rotation_degrees": 0, "data.noise_std": 0})
     )
-    upright = start_record(unturned, record.state, 3)
+    upright = start_record(unturned, Start(record.state, 0, 0), 3)
     assert upright.test_accuracy == record.test_accuracy
     assert upright.mean_client_accuracy == pytest.approx(record.test_accuracy, abs=0.02)
     assert abs(record.mean_client_accuracy - record.test_accuracy) > 0.02

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from fedlab_core import Experiment, SettingError, simulate
-from fedlab_core.rounds import Federation
-from fedlab_core.simulation import fork_state
+from fedlab_core.lab import Federation
+from fedlab_core.simulation import fork_start
 from fedlab_core.strategies import strategy_names
 
 BASE = Experiment().replace(
@@ -44,7 +44,7 @@ def test_fork_keeps_weights_and_masks_and_may_change_the_rest() -> None:
     parent = BASE.replace({"strategy.name": "fedsparsify-global"})
     server = list(simulate(parent))[3].state
     child = parent.replace({"strategy.final_sparsity": 0.99, "data.alpha": 0.1})
-    state = fork_state(parent, Federation.of(child), server)
+    state = fork_start(parent, Federation.of(child), server).server
     assert state.sha256() == server.sha256()
     last = list(simulate(child, start=(3, state)))[-1]
     assert last.sparsity == pytest.approx(0.99, abs=1e-3)
@@ -55,10 +55,10 @@ def test_fork_to_another_strategy_keeps_masks_and_starts_its_memory() -> None:
     parent = BASE.replace({"strategy.name": "fedsparsify-global"})
     server = list(simulate(parent))[3].state
     fedavg, random = (Federation.of(parent.replace({"strategy.name": name})) for name in ("fedavg", "random"))
-    dense = fork_state(parent, fedavg, server)
+    dense = fork_start(parent, fedavg, server).server
     assert all(torch.equal(dense.masks[n], server.masks[n]) for n in server.masks)
     assert list(simulate(fedavg.experiment, start=(3, dense)))[-1].sparsity > 0.5
-    assert fork_state(parent, random, server).state.keys() == server.masks.keys()
+    assert fork_start(parent, random, server).server.state.keys() == server.masks.keys()
 
 
 @pytest.mark.parametrize("other", [{"model.name": "cnn_small"}, {"strategy.name": "random"}])
@@ -71,4 +71,4 @@ def test_a_state_of_another_experiment_is_refused(other: dict[str, str]) -> None
 def test_fork_to_another_model_is_refused() -> None:
     server = next(iter(simulate(BASE))).state
     with pytest.raises(SettingError, match=r"model\.name is 'cnn_small'"):
-        fork_state(BASE, Federation.of(BASE.replace({"model.name": "cnn_small"})), server)
+        fork_start(BASE, Federation.of(BASE.replace({"model.name": "cnn_small"})), server)

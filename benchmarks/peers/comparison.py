@@ -18,6 +18,9 @@ from workloads import Workload
 WARM_UP = 2
 """Rounds that are left out of the median."""
 
+ATTEMPTS = 2
+"""Flower has been seen to lose a client's message once in some dozens of runs."""
+
 TRIAL_ROUNDS = {"W1a": 8, "W1b": 14, "W2": 4, "W3": 8}
 MEMORY_ROUNDS = 4
 
@@ -97,18 +100,19 @@ class Comparison:
         self.found[key]["peak_mb"] = tried.get(str(self.fastest[key]), {}).get("peak_mb")
 
     def _run(self, key: str, setup: Setup, rounds: int, why: str, memory: bool = False) -> Run | None:
-        """One run; a system that cannot is taken out, with the reason."""
-        if key not in self.systems:
-            return None
-        print(f"{self.workload.name}: {key}, {why}", file=sys.stderr, flush=True)
-        try:
-            with locked(self.lock):
-                return run(self.systems[key], setup, self.workload, self.data, rounds, memory=memory)
-        except (NoEnvironment, RunFailed) as reason:
-            print(f"{self.workload.name}: {key} is skipped: {reason}", file=sys.stderr, flush=True)
-            self.found[key]["skipped"] = str(reason)
-            del self.systems[key]
-            return None
+        """One run, a second one if it fails; a system that cannot is taken out, with the reason."""
+        for attempt in range(ATTEMPTS if key in self.systems else 0):
+            print(f"{self.workload.name}: {key}, {why}", file=sys.stderr, flush=True)
+            try:
+                with locked(self.lock):
+                    return run(self.systems[key], setup, self.workload, self.data, rounds, memory=memory)
+            except (NoEnvironment, RunFailed) as reason:
+                print(f"{self.workload.name}: {key} failed: {reason}", file=sys.stderr, flush=True)
+                if attempt == ATTEMPTS - 1 or isinstance(reason, NoEnvironment):
+                    self.found[key]["skipped"] = str(reason)
+                    del self.systems[key]
+                    break
+        return None
 
 
 def channels_last(setup: Setup) -> Setup:

@@ -19,9 +19,10 @@ from fedlab_core import Experiment
 from fedlab_core.costs.flops import forward_flops
 from fedlab_core.data.datasets import Dataset
 from fedlab_core.data.federated import FederatedData
+from fedlab_core.lab import Federation
 from fedlab_core.models import build_model, register_model
 from fedlab_core.processes import crew
-from fedlab_core.rounds import Federation, run_round
+from fedlab_core.rounds import run_round
 
 register_model("small")(lambda input_shape, num_classes: MODELS["small"]())
 

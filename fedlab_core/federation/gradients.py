@@ -22,17 +22,21 @@ def weighted_loss(logits_BC: Tensor, y_B: Tensor, weight_B: Tensor) -> Tensor:
     return (F.cross_entropy(logits_BC, y_B, reduction="none") * weight_B).sum()
 
 
+def batch_loss(model: nn.Module, params: Params, buffers: Buffers, batch: Batch, temperature: float = 1.0) -> Tensor:
+    """Training loss of one client's batch, logits divided by `temperature`; BatchNorm writes into `buffers`."""
+    logits_BC = functional_call(model.train(), {**params, **buffers, **batch.noise}, (batch.x_BI,))
+    return weighted_loss(logits_BC / temperature, batch.y_B, batch.weight_B)
+
+
 def client_gradient(model: nn.Module) -> GradFn:
     """The reference: one client, the model called as PyTorch calls it."""
 
     def grad(
         params: Params, buffers: Buffers, batch: Batch, onto: Params | None = None, decay: float = 0.0
     ) -> Gradient:
-        model.train()
         leaves = {name: weight.detach().requires_grad_() for name, weight in params.items()}
         after = {name: buffer.clone() for name, buffer in buffers.items()}  # BatchNorm writes into them
-        logits_BC = functional_call(model, {**leaves, **after, **batch.noise}, (batch.x_BI,))
-        loss = weighted_loss(logits_BC, batch.y_B, batch.weight_B)
+        loss = batch_loss(model, leaves, after, batch)
         grads = torch.autograd.grad(loss, list(leaves.values()))
         return _gradient(loss.detach(), dict(zip(leaves, grads, strict=True)), after, onto, decay)
 
@@ -104,15 +108,13 @@ def _stacked_gradient(model: nn.Module) -> GradFn:
 def _vmap_gradient(model: nn.Module) -> GradFn:
     def loss_of(params: Params, buffers: Buffers, batch: Batch) -> tuple[Tensor, Buffers]:
         after = {name: buffer.clone() for name, buffer in buffers.items()}
-        logits_BC = functional_call(model, {**params, **after, **batch.noise}, (batch.x_BI,))
-        return weighted_loss(logits_BC, batch.y_B, batch.weight_B), after
+        return batch_loss(model, params, after, batch), after
 
     stacked = vmap(torch.func.grad_and_value(loss_of, has_aux=True))
 
     def grad(
         params: Params, buffers: Buffers, batch: Batch, onto: Params | None = None, decay: float = 0.0
     ) -> Gradient:
-        model.train()
         grads, (loss_K, after) = stacked(params, buffers, batch)
         return _gradient(loss_K, grads, after, onto, decay)
 

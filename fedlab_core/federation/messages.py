@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -53,6 +54,27 @@ def unpack_update(payload: bytes, client_id: int, server: ServerState, memory: M
         raise CodecError(f"the update of client {client_id} lacks its number of examples or its loss")
     num_examples, train_loss = int(extras.pop(_NUM_EXAMPLES)), float(extras.pop(_TRAIN_LOSS))
     return Update(client_id, groups["params"], groups["buffers"], masks, num_examples, train_loss, extras)
+
+
+def pack_masks(masks: Masks) -> bytes:
+    """Masks alone, one bit an entry: what a client sends that was asked which weights to keep."""
+    packed = {name: torch.from_numpy(np.packbits(mask.numpy())) for name, mask in masks.items()}
+    return encode(packed)
+
+
+def unpack_masks(payload: bytes, like: Masks) -> Masks:
+    """Masks of the shapes of `like`.
+
+    Raises:
+        CodecError: a damaged payload, or masks of another model.
+    """
+    packed = decode(payload, max_elements=sum(mask.numel() for mask in like.values())).tensors
+    if {n: (t.dtype, t.numel()) for n, t in packed.items()} != {
+        n: (torch.uint8, -(-mask.numel() // 8)) for n, mask in like.items()
+    }:
+        raise CodecError("the masks are not of the model that was sent")
+    bits = {name: np.unpackbits(packed[name].numpy(), count=mask.numel()) for name, mask in like.items()}
+    return {name: torch.from_numpy(bits[name]).bool().view_as(mask) for name, mask in like.items()}
 
 
 def _kind(tensor: Tensor) -> tuple[torch.dtype, torch.Size]:

@@ -6,10 +6,15 @@ zero and kept, as a bias is at the start; taking it for pruned would freeze it.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 
 from fedlab_core.types import Masks, Params
+
+Scope = Literal["global", "layer"]
+"""Whether weights are ranked among all tensors, or each tensor's own."""
 
 
 def prunable_names(params: Params, include_vectors: bool = False) -> tuple[str, ...]:
@@ -34,8 +39,8 @@ def intersect(masks: Masks, others: Masks) -> Masks:
 
 def sparsity(masks: Masks) -> float:
     """Pruned / prunable weights; 0 where nothing is prunable."""
-    total = sum(mask.numel() for mask in masks.values())
-    return 1 - sum(int(mask.sum()) for mask in masks.values()) / total if total else 0.0
+    prunable = total(masks)
+    return 1 - sum(int(mask.sum()) for mask in masks.values()) / prunable if prunable else 0.0
 
 
 def layer_density(masks: Masks) -> dict[str, float]:
@@ -50,8 +55,8 @@ def overlap(masks: Masks, others: Masks) -> float:
     return both / either if either else 1.0
 
 
-def purge(params: Params, masks: Masks, target: float) -> Masks:
-    """FedSparsify's purge (arXiv 2204.12430): drop the int(target x P) smallest magnitudes of all tensors together.
+def purge(params: Params, masks: Masks, target: float, scope: Scope = "global") -> Masks:
+    """FedSparsify's purge (arXiv 2204.12430): drop the int(target x P) smallest magnitudes.
 
     Weights that are pruned already count as zeros, so `target` is the sparsity of the whole, and stay pruned: masks are
     nested. Ties with the smallest kept magnitude are kept, as in the paper's code.
@@ -60,18 +65,51 @@ def purge(params: Params, masks: Masks, target: float) -> Masks:
         params: weights; only names in `masks` are looked at.
         masks: what is kept so far.
         target: fraction of the prunable weights to be without, in [0, 1).
+        scope: "global" compares all tensors, "layer" each with itself (the code's `purge_per_layer`).
 
     Raises:
         ValueError: target outside [0, 1).
     """
-    if not 0 <= target < 1:
-        raise ValueError(f"sparsity target is {target}; allowed is 0 <= target < 1")
+    magnitudes = {name: params[name].abs() for name in masks}
+    if scope == "global":
+        return drop_lowest(magnitudes, masks, int(checked_target(target) * total(masks)))
+    layers = [{name: mask} for name, mask in masks.items()]
+    kept = [drop_lowest(magnitudes, layer, int(checked_target(target) * total(layer))) for layer in layers]
+    return {name: mask for layer in kept for name, mask in layer.items()}
+
+
+def drop_lowest(scores: Params, masks: Masks, count: int) -> Masks:
+    """Of all tensors together, the `count` lowest scores are gone, those that are pruned already first.
+
+    Ties with the lowest score that stays are kept. So is the best entry of each tensor, whatever the others are worth:
+    an empty layer would cut the network in two.
+
+    Args:
+        scores: by name; only names in `masks` are looked at.
+        masks: what may be kept; what is pruned stays pruned.
+        count: fewer than there are entries.
+    """
     if not masks:
         return {}
-    magnitudes = torch.cat([(params[name] * mask).abs().flatten() for name, mask in masks.items()])
-    rank = int(target * len(magnitudes))
-    threshold = magnitudes.kthvalue(rank + 1).values
-    return {name: mask & (params[name].abs() >= threshold) for name, mask in masks.items()}
+    ranked = {name: scores[name].masked_fill(~mask, -torch.inf) for name, mask in masks.items()}
+    threshold = torch.cat([score.flatten() for score in ranked.values()]).kthvalue(count + 1).values
+    return {name: mask & (ranked[name] >= torch.minimum(threshold, ranked[name].max())) for name, mask in masks.items()}
+
+
+def total(masks: Masks) -> int:
+    """P, all prunable entries."""
+    return sum(mask.numel() for mask in masks.values())
+
+
+def checked_target(target: float) -> float:
+    """`target`, if it is a sparsity that can be asked for.
+
+    Raises:
+        ValueError: outside [0, 1).
+    """
+    if not 0 <= target < 1:
+        raise ValueError(f"sparsity target is {target}; allowed is 0 <= target < 1")
+    return target
 
 
 def purge_random(order: dict[str, Tensor], masks: Masks, target: float) -> Masks:
@@ -83,9 +121,8 @@ def purge_random(order: dict[str, Tensor], masks: Masks, target: float) -> Masks
         target: fraction of the prunable weights to be without, in [0, 1).
     """
     kept = torch.cat([order[name][mask] for name, mask in masks.items()])
-    total = sum(mask.numel() for mask in masks.values())
     # What is pruned already counts, whoever pruned it: a fork to this method goes on from its parent's masks.
-    missing = int(target * total) - (total - len(kept))
+    missing = int(target * total(masks)) - (total(masks) - len(kept))
     if missing <= 0:
         return masks
     last = kept.kthvalue(missing).values

@@ -9,11 +9,12 @@ from typing import Any
 
 from fedlab_core.experiment import SettingError
 from fedlab_core.federation.trainer import OnStep, no_step_hook
+from fedlab_core.lab import Federation
 from fedlab_core.processes import one_thread
-from fedlab_core.rounds import Federation, start_record
+from fedlab_core.rounds import start_record
 from fedlab_core.runs.info import RunInfo
 from fedlab_core.runs.store import RunError, RunStore, Status, Wish
-from fedlab_core.simulation import fork_state, simulate
+from fedlab_core.simulation import fork_start, simulate
 from fedlab_core.types import RoundRecord, ServerState
 
 OnRecord = Callable[[RoundRecord], None]
@@ -114,8 +115,8 @@ def fork(
         )
     federation = Federation.of(child)
     with one_thread():
-        server = fork_state(parent.experiment, federation, _state_after(store, parent, round))
-        first = start_record(federation, server, round)
+        start = fork_start(parent.experiment, federation, _state_after(store, parent, round))
+        first = start_record(federation, start, round)
     return store.create(
         child,
         name=name,

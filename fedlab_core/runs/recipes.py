@@ -97,6 +97,48 @@ def fedprox_digits() -> Experiment:
 
 
 @_recipe
+def fednova_digits() -> Experiment:
+    """FedNova on digits: dense, clients with many examples do not pull harder than their share."""
+    return _DIGITS.replace({"strategy.name": "fednova"})
+
+
+@_recipe
+def one_shot_digits() -> Experiment:
+    """OneShot to 90 % on digits: dense for half of the rounds, one cut, then fine-tuning."""
+    return _DIGITS.replace({"strategy.name": "one-shot", "strategy.final_sparsity": 0.9})
+
+
+@_recipe
+def snip_digits() -> Experiment:
+    """SNIP to 90 % on digits: one client prunes the untrained model; sparse from round 1 on."""
+    return _DIGITS.replace({"strategy.name": "snip", "strategy.final_sparsity": 0.9})
+
+
+@_recipe
+def grasp_digits() -> Experiment:
+    """GraSP to 90 % on digits: as SNIP, with a score that one small, skewed batch serves badly."""
+    return _DIGITS.replace({"strategy.name": "grasp", "strategy.final_sparsity": 0.9})
+
+
+@_recipe
+def prunefl_digits() -> Experiment:
+    """PruneFL on digits: it finds its own sparsity, by progress for the time of a round."""
+    return _DIGITS.replace({"strategy.name": "prunefl"})
+
+
+@_recipe
+def feddst_digits() -> Experiment:
+    """FedDST at 90 % on digits: sparse in every round, clients exchange weak weights for better ones."""
+    return _DIGITS.replace({"strategy.name": "feddst", "strategy.final_sparsity": 0.9})
+
+
+@_recipe
+def dpf_digits() -> Experiment:
+    """DPF to 90 % on digits: pruned weights keep learning and may come back; nothing is saved on the way."""
+    return _DIGITS.replace({"strategy.name": "dpf", "strategy.final_sparsity": 0.9})
+
+
+@_recipe
 def fedavg_shapes() -> Experiment:
     """FedAvg on generated pictures of shapes (32 x 32, colour), 10 clients: the dense reference."""
     return _SHAPES

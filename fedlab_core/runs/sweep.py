@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator
 
+from fedlab_core.lab import Federation
 from fedlab_core.processes import default_processes
-from fedlab_core.rounds import Federation
 from fedlab_core.runs.grid import Cell, Grid
 from fedlab_core.runs.info import RunInfo
 from fedlab_core.runs.store import RunStore

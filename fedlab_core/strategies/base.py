@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from fedlab_core.federation import aggregation
 from fedlab_core.federation.programs import ClientProgram, LocalSettings, MaskedSGD
 from fedlab_core.pruning.masks import full_masks, prunable_names
+from fedlab_core.pruning.scores import Loss
 from fedlab_core.types import Assignment, Masks, Params, RoundContext, ServerState, Update
 
 _REGISTRY: dict[str, type[Strategy]] = {}
@@ -55,6 +56,17 @@ class Strategy(BaseModel):
     def init(self, params: Params, ctx: RoundContext) -> tuple[Masks, dict[str, Any]]:
         """Masks before round 1, and the tensors that the strategy wants to remember. Default: all kept, nothing."""
         return full_masks(params, prunable_names(params)), {}
+
+    def first_masks(self, loss: Loss, params: Params, masks: Masks, ctx: RoundContext) -> Masks | None:
+        """Masks for round 1 that one client works out on one of its batches. Default: None, no client is asked.
+
+        Where one is, it downloads the untrained model and uploads the masks, one bit a weight: the bytes of round 0.
+
+        Args:
+            loss: mean loss of the batch as a function of the weights.
+            params, masks: as after `init`.
+        """
+        return None
 
     def assign(self, server: ServerState, client_id: int, ctx: RoundContext) -> Assignment:
         """What client `client_id` downloads. Default: the whole global model and its masks."""

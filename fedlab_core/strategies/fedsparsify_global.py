@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from fedlab_core.pruning.masks import purge
-from fedlab_core.strategies.scheduled import ScheduledPruning
+from fedlab_core.strategies.scheduled import MagnitudePruning
 from fedlab_core.types import Masks, RoundContext, ServerState, Update
 
 
-class FedSparsifyGlobal(ScheduledPruning):
+class FedSparsifyGlobal(MagnitudePruning):
     """Purge, merge, tune on the server: average the clients, drop the smallest magnitudes up to s_t, send the rest."""
 
     name: ClassVar[str] = "fedsparsify-global"
@@ -21,4 +20,4 @@ class FedSparsifyGlobal(ScheduledPruning):
         self, server: ServerState, updates: Sequence[Update], ctx: RoundContext
     ) -> tuple[Masks, dict[str, Any]]:
         """m = purge(average, s_t)."""
-        return purge(server.params, server.masks, self.target_sparsity(ctx)), server.state
+        return self.purged(server.params, server.masks, ctx), server.state

@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 from fedlab_core.federation.aggregation import holders_mean, majority_vote, weighted_mean
-from fedlab_core.pruning.masks import purge
 from fedlab_core.strategies.base import hyper
-from fedlab_core.strategies.scheduled import ScheduledPruning
+from fedlab_core.strategies.scheduled import MagnitudePruning
 from fedlab_core.types import Masks, Params, RoundContext, ServerState, Update
 
 
-class FedSparsifyLocal(ScheduledPruning):
+class FedSparsifyLocal(MagnitudePruning):
     """Purge on the clients, merge by majority vote. The global sparsity is near s_t but not exactly s_t."""
 
     name: ClassVar[str] = "fedsparsify-local"
@@ -33,7 +32,7 @@ class FedSparsifyLocal(ScheduledPruning):
 
     def prune_upload(self, server: ServerState, update: Update, ctx: RoundContext) -> Masks:
         """m_k = purge(w_k, s_t): client k sorts its own weights."""
-        return purge(update.params, update.masks, self.target_sparsity(ctx))
+        return self.purged(update.params, update.masks, ctx)
 
     def aggregate(self, updates: Sequence[Update], previous: ServerState) -> Params:
         """The mean of what was sent, before the vote is applied."""

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
-from fedlab_core.pruning.masks import full_masks, prunable_names
-from fedlab_core.pruning.schedules import polynomial
+from fedlab_core.pruning.masks import Scope, full_masks, prunable_names, purge
+from fedlab_core.pruning.schedules import SCHEDULES
 from fedlab_core.strategies.base import Strategy, hyper
 from fedlab_core.types import Masks, Params, RoundContext
 
 
 class Scheduled(Strategy):
-    """Sparsity grows from `initial_sparsity` to `final_sparsity` along FedSparsify's polynomial."""
+    """Sparsity grows from `initial_sparsity` to `final_sparsity` along one of FedSparsify's schedules."""
 
     final_sparsity: float = hyper(
         0.9,
@@ -25,12 +25,18 @@ class Scheduled(Strategy):
     initial_sparsity: float = hyper(
         0.0, symbol="S_0", ge=0, lt=1, fedavg=0, help="Sparsity at which the schedule starts; usually 0."
     )
+    schedule: Literal["polynomial", "stepwise", "multiplicative"] = hyper(
+        "polynomial",
+        symbol="s_t",
+        help="Fast first and slow at the end (polynomial, the paper's), equal steps (stepwise), or the same share of "
+        "what is left at each step (multiplicative).",
+    )
     exponent: float = hyper(
         3.0,
         symbol="n",
         gt=0,
         le=12,
-        help="Shape of the schedule; higher prunes more in early rounds; 1 to 12.",
+        help="Shape of the polynomial schedule; higher prunes more in early rounds; 1 to 12.",
     )
     frequency: int = hyper(
         1,
@@ -65,7 +71,7 @@ class Scheduled(Strategy):
         """s_t. Nothing is purged in round t0 itself, so the target is 0 up to and including it."""
         if ctx.round <= self.start_round:
             return 0.0
-        return polynomial(
+        return SCHEDULES[self.schedule](
             ctx.round,
             ctx.num_rounds,
             final=self.final_sparsity,
@@ -88,3 +94,17 @@ class ScheduledPruning(Scheduled):
     def init(self, params: Params, ctx: RoundContext) -> tuple[Masks, dict[str, Any]]:
         """All weights kept."""
         return full_masks(params, prunable_names(params, include_vectors=self.prune_biases)), {}
+
+
+class MagnitudePruning(ScheduledPruning):
+    """The same for methods that choose by magnitude."""
+
+    scope: Scope = hyper(
+        "global",
+        symbol="",
+        help="Rank the magnitudes of all layers together (global), or of each layer by itself (layer).",
+    )
+
+    def purged(self, params: Params, masks: Masks, ctx: RoundContext) -> Masks:
+        """purge(w, s_t)."""
+        return purge(params, masks, self.target_sparsity(ctx), self.scope)

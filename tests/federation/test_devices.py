@@ -14,11 +14,11 @@ from fedlab_core.federation.gradients import client_gradient, cohort_gradient, i
 from fedlab_core.federation.layers import LAYERS, Back, Pass, _ragged_batch_norm
 from fedlab_core.federation.programs import LocalSettings
 from fedlab_core.federation.trainer import _stacked
+from fedlab_core.lab import Federation
 from fedlab_core.models import build_model, init_params, model_names, noise_shapes
-from fedlab_core.rounds import Federation
 from fedlab_core.simulation import simulate
 from fedlab_core.strategies import make_strategy, strategy_names
-from fedlab_core.types import Assignment, Batch, RoundContext, seeded_generator
+from fedlab_core.types import Batch, RoundContext, ServerState, seeded_generator
 
 SETTINGS = LocalSettings(local_epochs=1, batch_size=4, learning_rate=0.1, momentum=0.9)
 TINY = Experiment().replace({"data.num_clients": 4, "federation.rounds": 2, "federation.local_epochs": 1})
@@ -37,8 +37,9 @@ def test_a_step_mixes_no_devices(name: str, strategy: str, monkeypatch: pytest.M
     model = build_model(name, (2, 8, 8), 3)
     params, buffers = init_params(model, seeded_generator("model"))
     masks = {n: torch.rand(w.shape, generator=seeded_generator(n)) < 0.6 for n, w in params.items() if w.dim() > 1}
-    program = make_strategy({"name": strategy}).program(SETTINGS)
-    stack = tree_map(_stacked, *(program.begin(Assignment(k, params, buffers, masks), 5) for k in range(3)))
+    method = make_strategy({"name": strategy})
+    server, program = ServerState(params, buffers, masks, method.init(params, CTX)[1]), method.program(SETTINGS)
+    stack = tree_map(_stacked, *(program.begin(method.assign(server, k, CTX), 5) for k in range(3)))
     with FakeTensorMode(allow_non_fake_inputs=True) as shapes_only:
         stack = put(tree_map(shapes_only.from_tensor, stack), "cuda")
         x_NI, y_N = torch.empty(9, 2, 8, 8, device="cuda"), torch.zeros(9, dtype=torch.int64, device="cuda")

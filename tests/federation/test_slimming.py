@@ -14,10 +14,11 @@ from fedlab_core.federation import slimming
 from fedlab_core.federation.programs import ClientProgram, LocalSettings, MaskedSGD
 from fedlab_core.federation.slimming import SlimTrainer
 from fedlab_core.federation.trainer import TRAINERS, OnStep, Trainer, no_step_hook
+from fedlab_core.lab import Federation
 from fedlab_core.models import build_model, init_params, model_names, noise_shapes
 from fedlab_core.pruning.masks import apply_masks, full_masks, intersect
 from fedlab_core.pruning.units import drop_units
-from fedlab_core.rounds import Federation, initial_record, run_round
+from fedlab_core.rounds import initial_record, run_round
 from fedlab_core.strategies import make_strategy
 from fedlab_core.types import Assignment, Masks, RoundContext, RoundRecord, Update, seeded_generator
 

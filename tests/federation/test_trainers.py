@@ -14,7 +14,17 @@ from fedlab_core.federation.trainer import FastTrainer, LoopTrainer, Trainer
 from fedlab_core.models import InputDropout, build_model, init_params, model_names, noise_shapes
 from fedlab_core.pruning.masks import apply_masks
 from fedlab_core.strategies import make_strategy, strategy_names
-from fedlab_core.types import Assignment, Batch, Buffers, Gradient, Params, RoundContext, Update, seeded_generator
+from fedlab_core.types import (
+    Assignment,
+    Batch,
+    Buffers,
+    Gradient,
+    Params,
+    RoundContext,
+    ServerState,
+    Update,
+    seeded_generator,
+)
 
 SETTINGS = LocalSettings(local_epochs=2, batch_size=4, learning_rate=0.05, momentum=0.9)
 SIZES = (5, 12, 1, 7, 9, 4)
@@ -30,6 +40,13 @@ def assignment(model: nn.Module, client: int) -> Assignment:
     return Assignment(client, apply_masks(params, masks), {n: b.double() for n, b in buffers.items()}, masks)
 
 
+def assigned(strategy: str, own: Assignment, ctx: RoundContext) -> Assignment:
+    """The same as the strategy would hand it out: with its extras."""
+    method = make_strategy({"name": strategy})
+    server = ServerState(own.params, own.buffers, own.masks, method.init(own.params, ctx)[1])
+    return method.assign(server, own.client_id, ctx)
+
+
 def local(model: nn.Module, shape: Sequence[int], client: int, size: int, ctx: RoundContext) -> LocalData:
     generator = seeded_generator("data", client)
     x_NI = torch.randn(size, *shape, generator=generator, dtype=torch.float64)
@@ -39,9 +56,11 @@ def local(model: nn.Module, shape: Sequence[int], client: int, size: int, ctx: R
     )
 
 
-def train(trainer: Trainer, model: nn.Module, program: ClientProgram, shape: Sequence[int]) -> list[Update]:
-    ctx = RoundContext(3, 10, 7)
-    assignments = [assignment(model, client) for client in range(len(SIZES))]
+def train(
+    trainer: Trainer, model: nn.Module, program: ClientProgram, shape: Sequence[int], strategy: str = "fedavg"
+) -> list[Update]:
+    ctx = RoundContext(10, 20, 7)  # a round in which clients are asked for gradients, and exchange weights
+    assignments = [assigned(strategy, assignment(model, client), ctx) for client in range(len(SIZES))]
     data = [local(model, shape, client, size, ctx) for client, size in enumerate(SIZES)]
     return trainer.train(model, program, assignments, data, ctx)
 
@@ -58,6 +77,7 @@ def assert_equal_updates(loop: list[Update], fast: list[Update]) -> None:
         assert largest_difference(a.buffers, b.buffers) < 1e-10
         assert a.train_loss == pytest.approx(b.train_loss, abs=1e-10)
         assert all(torch.equal(a.masks[name], b.masks[name]) for name in a.masks)
+        assert largest_difference(a.extras, b.extras) < 1e-10
 
 
 @pytest.mark.parametrize("strategy", strategy_names())
@@ -65,8 +85,8 @@ def assert_equal_updates(loop: list[Update], fast: list[Update]) -> None:
 def test_fast_equals_loop(name: str, strategy: str) -> None:
     model = build_model(name, (2, 8, 8), 3)
     program = make_strategy({"name": strategy}).program(SETTINGS)
-    loop = train(LoopTrainer(), model, program, (2, 8, 8))
-    fast = train(FastTrainer(), model, program, (2, 8, 8))
+    loop = train(LoopTrainer(), model, program, (2, 8, 8), strategy)
+    fast = train(FastTrainer(), model, program, (2, 8, 8), strategy)
     assert_equal_updates(loop, fast)
     start = assignment(model, 0).params
     assert all(not torch.equal(loop[0].params[n], start[n]) for n in start if n.endswith("weight") and "norm" not in n)

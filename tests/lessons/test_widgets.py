@@ -9,10 +9,10 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
 from fedlab_core.experiment import Experiment
+from fedlab_core.lab import Federation
 from fedlab_core.lessons.widgets import Explorer, fedavg_explorer, fedsparsify_explorer, partition_explorer
 from fedlab_core.lessons.widgets.explorer import slider, steps
 from fedlab_core.lessons.widgets.fedsparsify import forecast_bytes, levels
-from fedlab_core.rounds import Federation
 from fedlab_core.simulation import simulate
 
 BASE = Experiment().replace({"model.name": "mlp", "data.num_clients": 5, "federation.rounds": 8})

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from fedlab_core.pruning.masks import (
     apply_masks,
+    drop_lowest,
     full_masks,
     intersect,
     layer_density,
@@ -54,7 +55,8 @@ def test_purge_drops_exactly_int_target_times_p(target: float, seed: int) -> Non
     masks = purge(params, full_masks(params, names), target)
     total = sum(params[name].numel() for name in names)
     pruned = sum(int((~mask).sum()) for mask in masks.values())
-    assert pruned == int(target * total)
+    spared = sum(int(mask.sum()) == 1 for mask in masks.values())  # the last weight of a layer is never dropped
+    assert int(target * total) - spared <= pruned <= int(target * total)
     assert sparsity(masks) == pytest.approx(pruned / total)
 
 
@@ -127,3 +129,24 @@ def test_random_purge_goes_on_from_masks_that_something_else_made() -> None:
     after = purge_random(order, by_magnitude, 0.6)
     assert sparsity(after) == pytest.approx(int(0.6 * total) / total)
     assert purge_random(order, by_magnitude, 0.3) is by_magnitude
+
+
+def test_a_layer_is_never_emptied() -> None:
+    params = {"small": torch.tensor([[0.01, -0.02]]), "large": torch.arange(1.0, 9.0).view(2, 4)}
+    masks = purge(params, full_masks(params, ("small", "large")), 0.7)
+    assert masks["small"].tolist() == [[False, True]]
+    assert int(masks["large"].sum()) == 3  # int(0.7 x 10) = 7 would go, one of them is spared
+
+
+def test_scope_layer_takes_the_same_share_of_each() -> None:
+    params = {"small": 0.01 * torch.arange(1.0, 9.0), "large": torch.arange(1.0, 9.0)}
+    everything = full_masks(params, ("small", "large"))
+    assert layer_density(purge(params, everything, 0.5)) == {"small": 0.125, "large": 1.0}
+    assert layer_density(purge(params, everything, 0.5, "layer")) == {"small": 0.5, "large": 0.5}
+
+
+def test_drop_lowest_counts_what_is_pruned_already() -> None:
+    scores = {"a": torch.tensor([-3.0, -1.0, 2.0, 5.0])}
+    masks = {"a": torch.tensor([True, True, True, False])}  # the best score is pruned: it stays pruned
+    assert drop_lowest(scores, masks, 1)["a"].tolist() == [True, True, True, False]
+    assert drop_lowest(scores, masks, 2)["a"].tolist() == [False, True, True, False]

@@ -1,12 +1,13 @@
 """FedSparsify's schedule against the numbers computed from the authors' code."""
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedlab_core.pruning.schedules import polynomial
+from fedlab_core.pruning.schedules import SCHEDULES, multiplicative, polynomial, stepwise
 
 
 @pytest.mark.parametrize(
@@ -59,3 +60,32 @@ def test_grows_and_stays_between_start_and_end(
     ]
     assert all(b >= a - 1e-12 for a, b in pairwise(levels))
     assert all(initial - 1e-12 <= level <= final + 1e-12 for level in levels)
+
+
+def test_stepwise_by_hand() -> None:
+    """From round 1 to 9 in steps of 2: ceil((t - 1) / 2) of 4 steps."""
+    levels = [stepwise(t, 9, final=0.8, frequency=2) for t in range(1, 10)]
+    assert levels == pytest.approx([0, 0.2, 0.2, 0.4, 0.4, 0.6, 0.6, 0.8, 0.8])
+
+
+def test_multiplicative_drops_the_same_share_of_what_is_left() -> None:
+    density = [1 - multiplicative(t, 11, final=0.9, start=1) for t in range(1, 12)]
+    assert [after / before for before, after in pairwise(density)] == pytest.approx([0.1 ** (1 / 10)] * 10)
+    assert density[-1] == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES)
+@given(
+    rounds=st.integers(2, 60),
+    final=st.floats(0, 0.99),
+    start=st.integers(1, 59),
+    exponent=st.floats(0.1, 12),
+)
+def test_every_schedule_rises_from_its_start_to_its_end(
+    schedule: Callable[..., float], rounds: int, final: float, start: int, exponent: float
+) -> None:
+    start = min(start, rounds - 1)
+    levels = [schedule(t, rounds, final=final, start=start, exponent=exponent) for t in range(rounds + 1)]
+    assert levels[: start + 1] == [0.0] * (start + 1)
+    assert all(before <= after + 1e-12 for before, after in pairwise(levels))
+    assert levels[-1] == pytest.approx(final)

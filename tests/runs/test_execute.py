@@ -8,7 +8,8 @@ import torch
 from fedlab_core.costs.codec import encode
 from fedlab_core.experiment import Experiment, SettingError
 from fedlab_core.federation.messages import pack_update
-from fedlab_core.rounds import Federation, run_round
+from fedlab_core.lab import Federation
+from fedlab_core.rounds import run_round
 from fedlab_core.runs import tables
 from fedlab_core.runs.execute import Interrupted, execute, execute_claimed, fork, sentence
 from fedlab_core.runs.info import recorded_processes

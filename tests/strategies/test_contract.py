@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from fedlab_core.experiment import Experiment
-from fedlab_core.rounds import Federation, initial_record, run_round
+from fedlab_core.lab import Federation
+from fedlab_core.rounds import initial_record, run_round
 from fedlab_core.strategies import strategy_class, strategy_names
 from fedlab_core.types import RoundRecord
 

@@ -9,11 +9,11 @@ import plotly.graph_objects as go
 
 from fedlab_core.costs.codec import entropy_bound_bytes
 from fedlab_core.experiment import Experiment
+from fedlab_core.lab import Federation
 from fedlab_core.lessons.widgets.explorer import Explorer, slider, steps
 from fedlab_core.plots.compare import schedule_curve
 from fedlab_core.plots.style import format_bytes, format_percent
 from fedlab_core.pruning.masks import prunable_names
-from fedlab_core.rounds import Federation
 from fedlab_core.types import RoundContext
 
 EXPONENTS = (1, 2, 3, 4, 6, 9, 12)

@@ -11,10 +11,10 @@ from plotly.subplots import make_subplots
 from fedlab_core.data.federated import FederatedData
 from fedlab_core.data.skew import mean_emd, mean_js_divergence
 from fedlab_core.experiment import Experiment
+from fedlab_core.lab import Federation
 from fedlab_core.lessons.widgets.explorer import Explorer, choice, slider, steps
 from fedlab_core.plots.data import label_heatmap
 from fedlab_core.plots.theme import sheet
-from fedlab_core.rounds import Federation
 
 ALPHAS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
 STILL_ALPHAS = (0.05, 0.5, 100)
