@@ -9,6 +9,7 @@ import streamlit as st
 from fedlab_core.data.datasets import Dataset, load_dataset
 from fedlab_core.data.federated import FederatedData, federate
 from fedlab_core.experiment import DataConfig, Experiment
+from fedlab_core.lab import Federation
 from fedlab_core.models import build_model
 from fedlab_core.runs.gallery import load_gallery
 from fedlab_core.runs.store import RunStore
@@ -46,6 +47,12 @@ def federated(data: DataConfig) -> FederatedData:
     return federate(dataset(data.dataset, data.path), **data.model_dump(exclude={"dataset", "path"}))
 
 
+@st.cache_resource(max_entries=4, show_spinner=LOADING, hash_funcs={Experiment: Experiment.to_json})
+def lab(experiment: Experiment) -> Federation:
+    """Data, architecture and costs of an experiment."""
+    return Federation.of(experiment)
+
+
 def check(experiment: Experiment) -> None:
     """Refuse what cannot be run, before a worker has it.
 
@@ -53,4 +60,4 @@ def check(experiment: Experiment) -> None:
         DataError, PartitionError, ValueError: data that is not there, a split or a model that cannot be.
     """
     data = federated(experiment.data).dataset
-    build_model(experiment.model.name, data.input_shape, data.num_classes)
+    experiment.strategy.prepare(build_model(experiment.model.name, data.input_shape, data.num_classes))

@@ -17,6 +17,7 @@ from time import perf_counter
 from typing import Any
 
 import torch
+from document import REPRODUCTION, fill_in
 from machine import machine
 from tqdm import tqdm
 
@@ -87,14 +88,9 @@ def total(row: dict[str, Any]) -> int:
 
 
 def report(result: dict[str, Any]) -> str:
-    """docs/REPRODUCTION.md."""
+    """Its part of docs/REPRODUCTION.md."""
     host, density = result["machine"], mean_density(0.95)
-    return f"""# Reproduction: what the papers say, what we measure
-
-Written by `benchmarks/fashion_mnist.py`; the raw numbers are in `benchmarks/results/fashion_mnist.json`.
-
-## FedSparsify-Global on Fashion-MNIST
-
+    return f"""
 The 2-layer network of Stripelis et al. 2022 (118,282 parameters), 10 clients, all in every round, {ROUNDS} rounds,
 4 local epochs, batch 32, SGD with learning rate 0.02, one seed. Sparsity is counted over weights (biases are never
 pruned). A megabyte is 10^6 bytes of really encoded messages, masks included, summed over clients and rounds.
@@ -128,7 +124,7 @@ def main() -> None:
     torch.set_num_threads(1)
     result = {"machine": machine(), "runs": rows}
     (HERE / "results" / "fashion_mnist.json").write_text(json.dumps(result, indent=1) + "\n")
-    (HERE.parent / "docs" / "REPRODUCTION.md").write_text(report(result))
+    fill_in("fashion_mnist", report(result), REPRODUCTION)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from fedlab_core.lab import Federation
 from fedlab_core.models import build_model, init_params
 from fedlab_core.pruning.masks import apply_masks, full_masks, sparsity
 from fedlab_core.pruning.slim import slim
-from fedlab_core.pruning.units import drop_units
+from fedlab_core.pruning.units import drop_units, hidden_units
 from fedlab_core.types import Assignment, RoundContext, Update, seeded_generator
 
 RESULTS = Path(__file__).parent / "results" / "slimming.json"
@@ -91,7 +91,7 @@ def measure(name: str, share: float) -> dict[str, float | str]:
     federation = Federation.of(Experiment().replace({**SETTINGS, **own}))
     federation = Federation(federation.experiment, federation.data, model, flops)
     params, buffers = init_params(model, seeded_generator("slimming"))
-    masks = drop_units(params, full_masks(params, tuple(params)), share)
+    masks = drop_units(params, full_masks(params, tuple(params)), share, hidden_units(model))
     payload = pack_assignment(Assignment(0, apply_masks(params, masks), buffers, masks))
     seconds(federation, payload, clients, slimmed=True)
     times: dict[bool, list[tuple[float, float]]] = {False: [], True: []}

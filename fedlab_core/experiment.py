@@ -79,7 +79,9 @@ class DataConfig(_Section):
 class ModelConfig(_Section):
     """Which network."""
 
-    name: str = Field("cnn_small", description="cnn_small, mlp (118,282 parameters on 28 x 28) or cnn6 (1,609,930).")
+    name: str = Field(
+        "cnn_small", description="cnn_small, mlp (118,282 parameters on 28 x 28), cnn6 (1,609,930), or a larger one."
+    )
 
     @field_validator("name")
     @classmethod

@@ -43,12 +43,13 @@ class Federation:
         dataset = load_dataset(experiment.data.dataset, path=experiment.data.path)
         data = federate(dataset, **settings).on(experiment.federation.device)
         model = build_model(experiment.model.name, dataset.input_shape, dataset.num_classes)
+        model = experiment.strategy.prepare(model)
         return cls(experiment, data, model, forward_flops(model, dataset.input_shape))
 
     def context(self, round: int) -> RoundContext:
         """Round `round` of this experiment."""
         settings = self.experiment.federation
-        return RoundContext(round, settings.rounds, settings.seed, self.layer_flops)
+        return RoundContext(round, settings.rounds, settings.seed, self.data.num_clients, self.model, self.layer_flops)
 
     def initial_state(self) -> ServerState:
         """The untrained model under the strategy's first masks."""

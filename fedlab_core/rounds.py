@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from fedlab_core.costs.codec import MaskMemory
-from fedlab_core.costs.flops import effective_flops
 from fedlab_core.data.cohort import LocalData
 from fedlab_core.federation.aggregation import mean_buffers
 from fedlab_core.federation.evaluation import Evaluation, evaluate
@@ -113,7 +112,7 @@ def run_round(
     masks, state = strategy.update_masks(before, updates, ctx)
     after = ServerState(apply_masks(merged, masks), before.buffers, masks, state)
 
-    tested = _evaluate(federation, after)
+    tested, dense = _evaluate(federation, after, ctx), sum(federation.layer_flops.values())
     unpruned = all(torch.equal(after.params[name], weight) for name, weight in merged.items())
     return _record(
         federation,
@@ -121,11 +120,11 @@ def run_round(
         tested,
         ctx,
         clients=tuple(clients),
-        accuracy_before_purge=tested.accuracy if unpruned else _evaluate(federation, before).accuracy,
+        accuracy_before_purge=tested.accuracy if unpruned else _evaluate(federation, before, ctx).accuracy,
         train_loss=_mean_loss(updates),
         upload_bytes=sum(len(report.payload) for report in reports),
         download_bytes=sum(len(payload) for _, payload in downloads),
-        dense_flops=round(sum(_training_flops(federation, update.num_examples, {}) for update in updates)),
+        dense_flops=round(sum(_training_flops(federation, update.num_examples, dense) for update in updates)),
         effective_flops=round(sum(report.effective_flops for report in reports)),
         round_s=time.perf_counter() - start,
     )
@@ -149,12 +148,13 @@ def initial_record(federation: Federation) -> RoundRecord:
 def start_record(federation: Federation, start: Start, round: int) -> RoundRecord:
     """The state from which a run goes on after `round`, measured; the run itself has trained nothing yet."""
     began = time.perf_counter()
-    tested = _evaluate(federation, start.server)
+    ctx = federation.context(round)
+    tested = _evaluate(federation, start.server, ctx)
     return _record(
         federation,
         start.server,
         tested,
-        federation.context(round),
+        ctx,
         clients=(),
         accuracy_before_purge=tested.accuracy,
         train_loss=None,
@@ -203,11 +203,15 @@ def _upload(
     known = ServerState(received.params, received.buffers, received.masks, received.extras)
     masks = federation.experiment.strategy.prune_upload(known, update, ctx)
     payload = pack_update(replace(update, masks=masks), memory)
-    return Report(payload, _training_flops(federation, update.num_examples, update.masks))
+    forward = federation.experiment.strategy.forward_flops(update.masks, ctx)
+    return Report(payload, _training_flops(federation, update.num_examples, forward))
 
 
-def _evaluate(federation: Federation, server: ServerState) -> Evaluation:
-    return evaluate(federation.model, server.params, server.buffers, federation.data)
+def _evaluate(federation: Federation, server: ServerState, ctx: RoundContext) -> Evaluation:
+    def personal(client_id: int) -> Masks | None:
+        return federation.experiment.strategy.personal(server, client_id, ctx)
+
+    return evaluate(federation.model, server.params, server.buffers, federation.data, personal)
 
 
 def _mean_loss(updates: Sequence[Update]) -> float:
@@ -215,10 +219,9 @@ def _mean_loss(updates: Sequence[Update]) -> float:
     return sum(update.train_loss * update.num_examples for update in updates) / total
 
 
-def _training_flops(federation: Federation, num_examples: int, masks: Masks) -> float:
-    """FLOPs of one client's local training in a round, under the masks it trained with."""
-    epochs = federation.experiment.federation.local_epochs
-    return BACKWARD_FACTOR * epochs * num_examples * effective_flops(federation.layer_flops, masks)
+def _training_flops(federation: Federation, num_examples: int, forward: float) -> float:
+    """FLOPs of one client's local training in a round, from those of a forward pass."""
+    return BACKWARD_FACTOR * federation.experiment.federation.local_epochs * num_examples * forward
 
 
 def _record(

@@ -13,7 +13,7 @@ from typing import Annotated, Any, NamedTuple, Protocol
 
 import torch
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 
 Params = dict[str, Tensor]
 """Trainable tensors by name, in the model's own order."""
@@ -68,13 +68,24 @@ class RoundContext:
         round: 1-based round; 0 is the state before training.
         num_rounds: rounds of the whole run (T of the schedules).
         seed: seed of the run.
+        num_clients: K, of the whole federation.
+        model: the architecture, without weights, for methods that look at it.
         layer_flops: forward FLOPs of one example by weight name: what a layer costs, for methods that weigh it.
     """
 
     round: int
     num_rounds: int
     seed: int
+    num_clients: int = field(default=0, compare=False)
+    model: nn.Module | None = field(default=None, compare=False, repr=False)
     layer_flops: Mapping[str, int] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def architecture(self) -> nn.Module:
+        """The model. Raises ValueError where the context was made without one."""
+        if self.model is None:
+            raise ValueError("this method looks at the model: make the context with `Federation.context`")
+        return self.model
 
     def generator(self, purpose: str, client: int = -1) -> torch.Generator:
         """A fresh generator that depends on seed, round, purpose and client, and on nothing else."""

@@ -10,10 +10,12 @@ from app import engine, live, session
 from app.actions import ACTIVE
 from app.charts import chart
 from app.words import STATUS, escape, title
+from fedlab_core.measures import GATE_CLIENTS, GATE_EXAMPLES, client_gates, gate_sizes
+from fedlab_core.plots.gates import open_frequency_heatmap
 from fedlab_core.plots.layers import kept_changes_bars, layer_density_heatmap
 from fedlab_core.plots.masks import View, mask_map
 from fedlab_core.runs.store import RunInfo
-from fedlab_core.types import Masks
+from fedlab_core.types import Masks, ServerState
 
 # Time for each round of the playback; less would outrun the browser.
 PLAY_S = 0.6
@@ -77,6 +79,25 @@ def _picture(run: RunInfo) -> None:
     left, right = st.columns(2)
     chart(layer_density_heatmap(past, dark=dark), "masks:density", left)
     chart(kept_changes_bars(before, masks, dark=dark), "masks:changes", right)
+    _open_channels(run, stored, server)
+
+
+def _open_channels(run: RunInfo, stored: int, server: ServerState) -> None:
+    """Which channels the images of each client open, where the model has gates."""
+    lab = engine.lab(run.experiment)
+    layers = gate_sizes(lab.model)
+    if not layers:
+        return
+    st.subheader("Open channels")
+    layer = st.selectbox(
+        "Gated layer", list(layers), format_func=lambda n: f"{n}  ({layers[n]} channels)", key="masks:gate"
+    )
+    clients, frequency_KC = client_gates(lab, server, layer)
+    names = [f"client {client}" for client in clients]
+    chart(open_frequency_heatmap(names, frequency_KC, layer=layer, dark=session.dark()), "masks:gates")
+    st.caption(
+        f"After round {stored}, on up to {GATE_EXAMPLES} training images of each of up to {GATE_CLIENTS} clients."
+    )
 
 
 def _mask_before(run: RunInfo, at: int, masks: Masks) -> Masks | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple, cast
 
 import torch
@@ -12,7 +12,8 @@ from torch.nn import functional as F  # noqa: N812 - torch's own convention
 
 from fedlab_core.data.federated import FederatedData
 from fedlab_core.federation.devices import put
-from fedlab_core.types import Buffers, Params
+from fedlab_core.pruning.masks import apply_masks
+from fedlab_core.types import Buffers, Masks, Params
 
 CHUNK = 512
 """Examples per forward pass: large enough to be fast, small enough for any laptop's memory."""
@@ -26,20 +27,30 @@ class Evaluation(NamedTuple):
     client_accuracy_K: Tensor
 
 
-def evaluate(model: nn.Module, params: Params, buffers: Buffers, data: FederatedData) -> Evaluation:
+Personal = Callable[[int], Masks | None]
+"""The masks under which a client uses the model; None: as it is."""
+
+
+def evaluate(
+    model: nn.Module, params: Params, buffers: Buffers, data: FederatedData, personal: Personal = lambda client: None
+) -> Evaluation:
     """Measure the model everywhere.
 
-    Clients whose inputs are skewed (rotated, noisy) are tested on inputs skewed in the same way; otherwise their test
-    examples are a part of the test set and nothing is computed twice.
+    Clients whose inputs are skewed (rotated, noisy) are tested on inputs skewed in the same way, and those with
+    sub-networks on these; otherwise their test examples are a part of the test set and nothing is computed twice.
     """
     dataset = data.dataset
     right_N, loss_N = _forward(model, params, buffers, dataset.x_test_NI, dataset.y_test_N)
     rows_N, sizes_K = data.test_rows
-    if data.feature_skew is None:
+    if data.feature_skew is None and personal(0) is None:
         right_by_client_N = right_N[rows_N]
     else:
-        tests = (data.test(k) for k in range(data.num_clients))
-        right_by_client_N = torch.cat([_forward(model, params, buffers, x_NI, y_N)[0] for x_NI, y_N in tests])
+        parts = []
+        for k in range(data.num_clients):
+            masks = personal(k)
+            own = params if masks is None else apply_masks(params, masks)
+            parts.append(_forward(model, own, buffers, *data.test(k))[0])
+        right_by_client_N = torch.cat(parts)
     client_K = _mean_by_client(right_by_client_N, sizes_K)
     return Evaluation(float(right_N.double().mean()), float(loss_N.double().mean()), client_K)
 

@@ -13,7 +13,9 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.nn import functional as F  # noqa: N812 - torch's own convention
 
-from fedlab_core.federation.layers import LAYERS, Pass, accumulate, run
+from fedlab_core.federation.layers import LAYERS
+from fedlab_core.federation.passes import Pass, accumulate, run
+from fedlab_core.models.blocks import Gated, Residual
 from fedlab_core.types import Batch, Buffers, GradFn, Gradient, Params
 
 
@@ -53,9 +55,24 @@ def cohort_gradient(model: nn.Module) -> GradFn:
 
 def has_stacked_form(model: nn.Module) -> bool:
     """Whether the model is a chain of layers of which `layers.py` knows the stacked form, each used once."""
-    if type(model) is not nn.Sequential or len(list(model.children())) < len(model):
-        return False
-    return all(type(layer) in LAYERS and _plain(layer) for layer in model) and any(True for _ in model.parameters())
+    return type(model) is nn.Sequential and _known_chain(model) and any(True for _ in model.parameters())
+
+
+def _known_chain(chain: nn.Sequential) -> bool:
+    return len(list(chain.children())) == len(chain) and all(map(_known, chain))
+
+
+def _known(layer: nn.Module) -> bool:
+    if isinstance(layer, Residual):
+        # A ReLU at the end would overwrite the gradient that goes around the block, too.
+        parts = [layer.body] if layer.shortcut is None else [layer.body, layer.shortcut]
+        ends = [part[-1] for part in parts if isinstance(part, nn.Sequential)]
+        return all(map(_known, parts)) and not any(isinstance(end, nn.ReLU) for end in ends)
+    if isinstance(layer, Gated):
+        return _known_chain(layer.body)
+    if type(layer) is nn.Sequential:
+        return _known_chain(layer)
+    return type(layer) in LAYERS and _plain(layer)
 
 
 def _plain(layer: nn.Module) -> bool:
@@ -68,6 +85,8 @@ def _plain(layer: nn.Module) -> bool:
         return layer.affine
     if isinstance(layer, nn.Flatten):
         return (layer.start_dim, layer.end_dim) == (1, -1)
+    if isinstance(layer, nn.AdaptiveAvgPool2d):
+        return layer.output_size in (1, (1, 1))
     return not (isinstance(layer, nn.MaxPool2d) and layer.return_indices)
 
 
@@ -98,7 +117,7 @@ def _stacked_gradient(model: nn.Module) -> GradFn:
     ) -> Gradient:
         if onto is None:
             onto, decay = {name: torch.empty_like(weight) for name, weight in params.items()}, 0.0
-        this = Pass(params, buffers, batch, onto, decay)
+        this = Pass(params, buffers, batch, onto, decay, LAYERS)
         loss_K = run(cast(nn.Sequential, model), this)
         return Gradient(loss_K, onto, this.buffers)
 

@@ -82,8 +82,9 @@ def _kind(tensor: Tensor) -> tuple[torch.dtype, torch.Size]:
 
 
 def _limit(server: ServerState) -> int:
-    """No honest message is much larger than a few copies of the model."""
-    return 8 * sum(tensor.numel() for tensor in server.params.values()) + 65536
+    """No honest message is much larger than a few copies of the model and of what the strategy remembers."""
+    known = (*server.params.values(), *server.state.values())
+    return 8 * sum(tensor.numel() for tensor in known) + 65536
 
 
 def _pack(

@@ -15,6 +15,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from fedlab_core.models.blocks import Gated
 from fedlab_core.types import Buffers, Params
 
 Builder = Callable[[tuple[int, ...], int], nn.Sequential]
@@ -86,11 +87,18 @@ def batch_norm(channels: int) -> nn.BatchNorm2d:
 
 
 def init_params(model: nn.Module, generator: torch.Generator) -> tuple[Params, Buffers]:
-    """Initial numbers: Glorot-uniform weights and zero biases, as in FedSparsify's models; norms start at one."""
+    """Initial numbers: Glorot-uniform weights and zero biases, as in FedSparsify's models; norms start at one.
+
+    Gates have Kaiming-normal weights, as in the code of adaptive dynamic pruning, and the biases that they ask for.
+    """
+    gates = {f"{name}.gate": layer.start for name, layer in model.named_modules() if isinstance(layer, Gated)}
     params: Params = {}
     for name, parameter in model.named_parameters():
         values = torch.zeros(parameter.shape)
-        if values.dim() >= 2:
+        layer_name = name.rpartition(".")[0]
+        if layer_name in gates:
+            values = values.fill_(gates[layer_name]) if values.dim() == 1 else _kaiming(values, generator)
+        elif values.dim() >= 2:
             receptive = math.prod(values.shape[2:])
             bound = math.sqrt(6 / ((values.shape[0] + values.shape[1]) * receptive))
             values.uniform_(-bound, bound, generator=generator)
@@ -98,6 +106,10 @@ def init_params(model: nn.Module, generator: torch.Generator) -> tuple[Params, B
             values.fill_(1.0)
         params[name] = values
     return params, persistent_buffers(model)
+
+
+def _kaiming(values: Tensor, generator: torch.Generator) -> Tensor:
+    return values.normal_(0, math.sqrt(2 / values.shape[1]), generator=generator)
 
 
 def persistent_buffers(model: nn.Module) -> Buffers:

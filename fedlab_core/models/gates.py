@@ -1,6 +1,8 @@
 """Where a model can lose units: output channels of a convolution, outputs of a linear layer.
 
-Read from the model itself, for chains of layers (`nn.Sequential`). I inputs and O outputs of a layer, U units.
+Read from the model itself, for chains of layers (`nn.Sequential`), also inside of residual blocks: there, what a block
+gives out is added to what others give out, so that only its inner channels can go. I inputs and O outputs of a layer,
+U units.
 """
 
 from __future__ import annotations
@@ -13,8 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from fedlab_core.models.base import InputDropout
+from fedlab_core.models.blocks import Residual
 
-_BY_UNIT = (nn.ReLU, nn.MaxPool2d, nn.Flatten, InputDropout)
+_BY_UNIT = (nn.ReLU, nn.ReLU6, nn.MaxPool2d, nn.AdaptiveAvgPool2d, nn.Flatten, InputDropout)
 
 
 class Link(NamedTuple):
@@ -44,13 +47,32 @@ class Link(NamedTuple):
         return norm.num_channels // norm.num_groups if isinstance(norm, nn.GroupNorm) else 1
 
 
-def links(model: nn.Sequential) -> list[Link | None]:
+class Chain(NamedTuple):
+    """Layers one after the other, and what comes before their names in the model's."""
+
+    prefix: str
+    layers: nn.Sequential
+
+
+def chains(model: nn.Module, prefix: str = "") -> list[Chain]:
+    """The model itself and every chain inside of it; none if it is no chain, or uses a layer twice."""
+    # A class derived from it may connect its layers otherwise, and a layer that is used twice is listed only once.
+    if type(model) is not nn.Sequential or len(list(model.children())) < len(model):
+        return []
+    found = [Chain(prefix, model)]
+    for name, layer in model.named_children():
+        inner = ("body.", layer.body) if isinstance(layer, Residual) else ("", layer)
+        found += chains(inner[1], f"{prefix}{name}.{inner[0]}")
+    return found
+
+
+def links(chain: Chain) -> list[Link | None]:
     """From each layer of weights to the next. None where it is not known how the units pass: nothing is cut there.
 
-    Known are ReLU, max-pooling, flattening, `InputDropout`, and at most one norm that sees the units themselves
+    Known are ReLU, pooling, flattening, `InputDropout`, and at most one norm that sees the units themselves
     (BatchNorm2d or GroupNorm, with weight and bias), between convolutions without groups and linear layers.
     """
-    layers = list(model.named_children())
+    layers = [(chain.prefix + name, layer) for name, layer in chain.layers.named_children()]
     weighted = [place for place, (_, layer) in enumerate(layers) if isinstance(layer, nn.Conv2d | nn.Linear)]
     return [_link(layers[start : end + 1]) for start, end in pairwise(weighted)]
 

@@ -24,11 +24,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from fedlab_core.models.gates import Link, links, smaller
+from fedlab_core.models.blocks import Residual
+from fedlab_core.models.gates import Link, chains, links, smaller
 from fedlab_core.types import Masks
 
 
@@ -87,27 +89,24 @@ def slim(model: nn.Module, masks: Sequence[Masks]) -> Slimmed | None:
     One unit of a layer (with GroupNorm: one group) always stays.
 
     Args:
-        model: a chain of layers. Of any other model nothing is cut.
+        model: a chain of layers, in which there may be residual blocks. Of any other model nothing is cut.
         masks: at least one; several for clients that are to share one small network.
     """
     # Nothing is masked in most runs: find out at the price of one look at every mask.
     if any(_nothing_masked(kept) for kept in masks):
         return None
-    # A class derived from it may connect its layers otherwise, and a layer that is used twice is listed only once.
-    if type(model) is not nn.Sequential or len(list(model.children())) < len(model):
-        return None
-    chain = links(model)
-    found = [_dead_units(chain, kept) for kept in masks]
     kept_units: list[tuple[Link, Tensor]] = []
-    for link, *dead in zip(chain, *found, strict=True):
-        if link is None:
-            continue
-        dead_U = torch.stack([one.expand(link.units) for one in dead]).all(0)
-        if dead_U.all():
-            dead_U[: link.group] = False
-        if dead_U.any():
-            kept_units.append((link, (~dead_U).nonzero().flatten()))
-    return _slimmed(model, kept_units) if kept_units else None
+    for chain in map(links, chains(model)):
+        found = [_dead_units(chain, kept) for kept in masks]
+        for link, *dead in zip(chain, *found, strict=True):
+            if link is None:
+                continue
+            dead_U = torch.stack([one.expand(link.units) for one in dead]).all(0)
+            if dead_U.all():
+                dead_U[: link.group] = False
+            if dead_U.any():
+                kept_units.append((link, (~dead_U).nonzero().flatten()))
+    return _slimmed(cast(nn.Sequential, model), kept_units) if kept_units else None
 
 
 def _dead_units(chain: Sequence[Link | None], masks: Masks) -> list[Tensor]:
@@ -194,17 +193,29 @@ def _slimmed(model: nn.Sequential, kept_units: Sequence[tuple[Link, Tensor]]) ->
             outputs[name] = kept_U
             if isinstance(norm, nn.BatchNorm2d) and norm.momentum:
                 fading |= {f"{name}.{part}": 1 - norm.momentum for part in ("running_mean", "running_var")}
-    small = nn.Sequential()
     rows, columns = {}, {}
-    for name, layer in model.named_children():
-        left, read = outputs.get(name), inputs.get(name)
-        if left is None and read is None:
-            small.add_module(name, layer)
-            continue
-        small.add_module(name, smaller(layer, None if read is None else len(read), None if left is None else len(left)))
-        for part, tensor in (*layer.named_parameters(), *layer.named_buffers()):
-            if left is not None and tensor.dim():
-                rows[f"{name}.{part}"] = left
-            if read is not None and tensor.dim() > 1:
-                columns[f"{name}.{part}"] = read
-    return Slimmed(small, rows, columns, fading)
+    for name, layer in model.named_modules():
+        for part, tensor in (*layer.named_parameters(recurse=False), *layer.named_buffers(recurse=False)):
+            if name in outputs and tensor.dim():
+                rows[f"{name}.{part}"] = outputs[name]
+            if name in inputs and tensor.dim() > 1:
+                columns[f"{name}.{part}"] = inputs[name]
+    return Slimmed(_smaller_chain(model, "", inputs, outputs), rows, columns, fading)
+
+
+def _smaller_chain(
+    chain: nn.Sequential, prefix: str, inputs: Mapping[str, Tensor], outputs: Mapping[str, Tensor]
+) -> nn.Sequential:
+    """The same layers with as many inputs and outputs as are left."""
+    small = nn.Sequential()
+    for name, layer in chain.named_children():
+        full = prefix + name
+        if isinstance(layer, Residual):
+            layer = Residual(_smaller_chain(layer.body, f"{full}.body.", inputs, outputs), layer.shortcut)
+        elif isinstance(layer, nn.Sequential):
+            layer = _smaller_chain(layer, f"{full}.", inputs, outputs)
+        elif full in inputs or full in outputs:
+            read, left = (len(places[full]) if full in places else None for places in (inputs, outputs))
+            layer = smaller(layer, read, left)
+        small.add_module(name, layer)
+    return small

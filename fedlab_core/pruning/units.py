@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from fedlab_core.models.gates import Link, chains, links
+from fedlab_core.pruning.masks import checked_target
 from fedlab_core.types import Masks, Params
 
 
@@ -30,25 +31,20 @@ class Units(NamedTuple):
     reader: str
 
 
-def hidden_units(params: Params) -> list[Units]:
-    """The hidden layers of a chain, read from names and shapes: `Params` are in the model's own order.
-
-    Raises:
-        ValueError: a layer that does not read what the layer before it makes.
-    """
-    names = list(params)
-    weights = [name for name in names if params[name].dim() > 1]
-    layers = []
-    for weight, reader in pairwise(weights):
-        vectors = tuple(names[names.index(weight) + 1 : names.index(reader)])
-        units = len(params[weight])
-        if params[reader].shape[1] % units or any(len(params[name]) != units for name in vectors):
-            raise ValueError(f"units are pruned in chains of layers only: {reader} does not read what {weight} makes")
-        layers.append(Units(weight, vectors, reader))
-    return layers
+def hidden_units(model: nn.Module) -> list[Units]:
+    """The hidden layers of a model whose units can be cut, in its own order."""
+    found = [link for chain in chains(model) for link in links(chain) if link is not None]
+    return [_units(link) for link in found]
 
 
-def purge_units(params: Params, masks: Masks, target: float) -> Masks:
+def _units(link: Link) -> Units:
+    vectors = [f"{link.source}.bias"] if link.bias else []
+    if link.norm:
+        vectors += [f"{link.norm[0]}.weight", f"{link.norm[0]}.bias"]
+    return Units(f"{link.source}.weight", tuple(vectors), f"{link.target}.weight")
+
+
+def purge_units(params: Params, masks: Masks, target: float, layers: Sequence[Units]) -> Masks:
     """Drop the units whose incoming weights have the smallest L1 norms (Li et al. 2017, arXiv 1608.08710).
 
     A unit goes with all that belongs to it: the weights that make it, its bias, its norm, and the weights that read it.
@@ -57,26 +53,25 @@ def purge_units(params: Params, masks: Masks, target: float) -> Masks:
     stays pruned, and is the first to be counted.
 
     Args:
-        params: weights of a chain of layers.
+        params: weights of the model.
         masks: what is kept so far. Only tensors in `masks` are masked.
         target: fraction of the maskable weights to be without, in [0, 1).
+        layers: the model's hidden units.
 
     Raises:
-        ValueError: target outside [0, 1), or a model that is no chain.
+        ValueError: target outside [0, 1).
     """
-    if not 0 <= target < 1:
-        raise ValueError(f"sparsity target is {target}; allowed is 0 <= target < 1")
-    layers = hidden_units(params)
+    checked_target(target)
     sizes = {len(params[layer.weight]) for layer in layers}
     shares = sorted({gone / size for size in sizes for gone in range(size)}) or [0.0]
     place = bisect_left(shares, target, key=lambda share: _sparsity(params, masks, layers, share))
-    return drop_units(params, masks, shares[min(place, len(shares) - 1)])
+    return drop_units(params, masks, shares[min(place, len(shares) - 1)], layers)
 
 
-def drop_units(params: Params, masks: Masks, share: float) -> Masks:
+def drop_units(params: Params, masks: Masks, share: float, layers: Sequence[Units]) -> Masks:
     """`masks` without the int(share x U) weakest units of each hidden layer; one always stays."""
     pruned = dict(masks)
-    for weight, vectors, reader in hidden_units(params):
+    for weight, vectors, reader in layers:
         kept_U = torch.ones(len(params[weight]), dtype=torch.bool)
         kept_U[_weakest_first(params[weight], masks.get(weight))[: _gone(len(kept_U), share)]] = False
         for name in (weight, *vectors):

@@ -139,6 +139,30 @@ def dpf_digits() -> Experiment:
 
 
 @_recipe
+def dynamic_gate_digits() -> Experiment:
+    """Dynamic pruning by gates on digits: every image opens half of the channels; a quarter of the FLOPs is left."""
+    return _DIGITS.replace({"strategy.name": "dynamic-gate", "strategy.ratio": 0.5})
+
+
+@_recipe
+def dynamic_threshold_digits() -> Experiment:
+    """Dynamic pruning by a threshold on digits: small weights are zeroed after each epoch, and may grow back."""
+    return _DIGITS.replace({"strategy.name": "dynamic-threshold", "strategy.tau": 0.02})
+
+
+@_recipe
+def dynamic_salient_digits() -> Experiment:
+    """Dynamic pruning by salient gradients on digits: a batch moves 2 % of the weights; uploads are sparse."""
+    return _DIGITS.replace({"strategy.name": "dynamic-salient", "strategy.keep_ratio": 0.02})
+
+
+@_recipe
+def dwnp_digits() -> Experiment:
+    """DWNP on digits: a small hypernetwork gives every device its own half of the network."""
+    return _DIGITS.replace({"strategy.name": "dwnp", "strategy.width": 16, "strategy.rate": 0.02})
+
+
+@_recipe
 def fedavg_shapes() -> Experiment:
     """FedAvg on generated pictures of shapes (32 x 32, colour), 10 clients: the dense reference."""
     return _SHAPES

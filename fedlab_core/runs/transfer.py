@@ -20,6 +20,7 @@ import safetensors.torch
 import torch
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model
 
+from fedlab_core.costs.flops import forward_flops
 from fedlab_core.data.datasets import DataError, load_dataset
 from fedlab_core.experiment import Experiment
 from fedlab_core.models import build_model, init_params
@@ -208,7 +209,9 @@ def _first_shapes(experiment: Experiment) -> dict[str, tuple[int, ...]] | None:
         dataset = load_dataset(experiment.data.dataset)
     except DataError:
         return None
-    ctx = RoundContext(0, experiment.federation.rounds, experiment.federation.seed)
     model = build_model(experiment.model.name, dataset.input_shape, dataset.num_classes)
+    model = experiment.strategy.prepare(model)
+    settings, flops = experiment.federation, forward_flops(model, dataset.input_shape)
+    ctx = RoundContext(0, settings.rounds, settings.seed, experiment.data.num_clients, model, flops)
     params, buffers = init_params(model, ctx.generator("init"))
     return _shapes(ServerState(params, buffers, *experiment.strategy.init(params, ctx)))

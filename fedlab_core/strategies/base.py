@@ -9,7 +9,9 @@ from difflib import get_close_matches
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
+from torch import nn
 
+from fedlab_core.costs.flops import effective_flops
 from fedlab_core.federation import aggregation
 from fedlab_core.federation.programs import ClientProgram, LocalSettings, MaskedSGD
 from fedlab_core.pruning.masks import full_masks, prunable_names
@@ -53,6 +55,14 @@ class Strategy(BaseModel):
         if cls.__dict__.get("name"):
             _REGISTRY[cls.name] = cls
 
+    def prepare(self, model: nn.Sequential) -> nn.Sequential:
+        """The architecture that is really trained. Default: the model itself.
+
+        Raises:
+            ValueError: a model that the method can do nothing with.
+        """
+        return model
+
     def init(self, params: Params, ctx: RoundContext) -> tuple[Masks, dict[str, Any]]:
         """Masks before round 1, and the tensors that the strategy wants to remember. Default: all kept, nothing."""
         return full_masks(params, prunable_names(params)), {}
@@ -92,6 +102,14 @@ class Strategy(BaseModel):
     ) -> tuple[Masks, dict[str, Any]]:
         """Masks and memory for the next round; `server.params` are the merged ones. Default: unchanged."""
         return server.masks, server.state
+
+    def personal(self, server: ServerState, client_id: int, ctx: RoundContext) -> Masks | None:
+        """The masks under which client `client_id` uses the model after this round. Default: None, as it is."""
+        return None
+
+    def forward_flops(self, masks: Masks, ctx: RoundContext) -> float:
+        """FLOPs of one example in a client's forward pass, "theoretical". Default: layers by the density of `masks`."""
+        return effective_flops(ctx.layer_flops, masks)
 
     def target_sparsity(self, ctx: RoundContext) -> float | None:
         """What the method's schedule asks for after this round; None where there is no schedule."""

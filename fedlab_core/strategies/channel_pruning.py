@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from fedlab_core.pruning.masks import full_masks, prunable_names
-from fedlab_core.pruning.units import purge_units
+from fedlab_core.pruning.units import hidden_units, purge_units
 from fedlab_core.strategies.scheduled import Scheduled
 from fedlab_core.types import Masks, Params, RoundContext, ServerState, Update
 
@@ -24,7 +24,13 @@ class ChannelPruning(Scheduled):
     source: ClassVar[str] = "Li et al. 2017, arXiv 1608.08710, on the schedule of arXiv 2204.12430"
 
     def init(self, params: Params, ctx: RoundContext) -> tuple[Masks, dict[str, Any]]:
-        """All kept. Biases and norms have masks, too: a unit goes with everything that belongs to it."""
+        """All kept. Biases and norms have masks, too: a unit goes with everything that belongs to it.
+
+        Raises:
+            ValueError: a model none of whose units can be cut.
+        """
+        if not hidden_units(ctx.architecture):
+            raise ValueError("channel pruning needs a model with hidden units that can be cut; this one has none")
         return full_masks(params, prunable_names(params, include_vectors=True)), {}
 
     def update_masks(
@@ -32,4 +38,5 @@ class ChannelPruning(Scheduled):
     ) -> tuple[Masks, dict[str, Any]]:
         """The weakest units of the average are gone. After a fork, the parent's masks may lack biases and norms."""
         masks = {**self.init(server.params, ctx)[0], **server.masks}
-        return purge_units(server.params, masks, self.target_sparsity(ctx)), server.state
+        layers = hidden_units(ctx.architecture)
+        return purge_units(server.params, masks, self.target_sparsity(ctx), layers), server.state

@@ -15,9 +15,9 @@ from fedlab_core.federation.programs import ClientProgram, LocalSettings, Masked
 from fedlab_core.federation.slimming import SlimTrainer
 from fedlab_core.federation.trainer import TRAINERS, OnStep, Trainer, no_step_hook
 from fedlab_core.lab import Federation
-from fedlab_core.models import build_model, init_params, model_names, noise_shapes
+from fedlab_core.models import build_model, init_params, noise_shapes
 from fedlab_core.pruning.masks import apply_masks, full_masks, intersect
-from fedlab_core.pruning.units import drop_units
+from fedlab_core.pruning.units import drop_units, hidden_units
 from fedlab_core.rounds import initial_record, run_round
 from fedlab_core.strategies import make_strategy
 from fedlab_core.types import Assignment, Masks, RoundContext, RoundRecord, Update, seeded_generator
@@ -52,14 +52,15 @@ def assignments(model: nn.Module, share: float, own_masks: bool) -> list[Assignm
     params, buffers = init_params(model, seeded_generator("shared"))
     params = {name: weight.double() + 0.01 * (weight.dim() == 1) for name, weight in params.items()}
     buffers = {name: buffer.double() + 0.1 for name, buffer in buffers.items()}
-    shared = drop_units(params, full_masks(params, tuple(params)), share)
+    units = hidden_units(model)
+    shared = drop_units(params, full_masks(params, tuple(params)), share, units)
 
     def masks(client: int) -> Masks:
         if not own_masks:
             return shared
         generator = seeded_generator("masks", client)
         single = {n: torch.rand(w.shape, generator=generator) < 0.8 for n, w in params.items() if w.dim() > 1}
-        more = drop_units(params, shared, share + 0.1 * client)
+        more = drop_units(params, shared, share + 0.1 * client, units)
         return more | intersect(single, more)
 
     sent = apply_masks(params, shared)
@@ -91,10 +92,14 @@ def slim_trainer(name: str, model: nn.Module) -> tuple[SlimTrainer, Watched]:
     return SlimTrainer(watched, forward_flops(model, SHAPE)), watched
 
 
+SLIMMABLE = ("mlp", "cnn_small", "cnn6", "resnet20")
+"""A norm of one group mixes all channels of a layer: of resnet20_gn nothing can be cut without changing results."""
+
+
 @pytest.mark.parametrize("own_masks", [False, True], ids=["shared", "own"])
 @pytest.mark.parametrize("strategy", ["fedavg", "fedprox"])
 @pytest.mark.parametrize("trainer", sorted(TRAINERS))
-@pytest.mark.parametrize("name", model_names())
+@pytest.mark.parametrize("name", SLIMMABLE)
 def test_slimmed_equals_masked(name: str, trainer: str, strategy: str, own_masks: bool) -> None:
     model = build_model(name, SHAPE, 3)
     program = make_strategy({"name": strategy}).program(SETTINGS)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from fedlab_core.plots import kept_changes_bars, layer_density_heatmap, overlap_heatmap
+from fedlab_core.plots import kept_changes_bars, layer_density_heatmap, open_frequency_heatmap, overlap_heatmap
 from fedlab_core.plots.style import GROWN_SINCE, LIGHT, PRUNED_SINCE
 
 from .conftest import MakeRun
@@ -77,3 +77,13 @@ def test_overlap_of_one_and_of_a_hundred_clients() -> None:
 def test_overlap_wants_one_row_a_client() -> None:
     with pytest.raises(ValueError, match=r"iou_KK has shape \(2, 2\); allowed is \(3, 3\)"):
         overlap_heatmap(["a", "b", "c"], np.eye(2))
+
+
+def test_open_channels_are_counted_in_the_title() -> None:
+    figure = open_frequency_heatmap(["a", "b"], [[1, 0.5, 0, 1], [0, 0.5, 0, 1]], layer="conv1")
+    said = title(figure)
+    assert "50 % of the channels of conv1" in said
+    assert "1 are never open, 1 always" in said
+    assert "differs by 25 % on average" in said
+    with pytest.raises(ValueError, match=r"allowed is \(2, C\)"):
+        open_frequency_heatmap(["a", "b"], [[1, 0]])

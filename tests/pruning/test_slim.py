@@ -13,8 +13,8 @@ from torch.func import functional_call
 from fedlab_core.data.cohort import LocalData
 from fedlab_core.federation.programs import LocalSettings, MaskedSGD
 from fedlab_core.federation.trainer import LoopTrainer
-from fedlab_core.models import InputDropout, batch_norm, build_model, init_params, model_names, noise_shapes
-from fedlab_core.models.gates import links, smaller
+from fedlab_core.models import InputDropout, batch_norm, build_model, init_params, noise_shapes
+from fedlab_core.models.gates import Chain, chains, links, smaller
 from fedlab_core.pruning.masks import apply_masks
 from fedlab_core.pruning.slim import Slimmed, slim
 from fedlab_core.types import Assignment, Buffers, Masks, Params, RoundContext, Update, seeded_generator
@@ -239,15 +239,33 @@ def test_units_stay_where_it_is_not_known_how_they_pass(between: list[nn.Module]
     name = f"{len(model) - 1}.weight"
     masks = kept(model, "0.weight", name)
     masks["0.weight"][:] = masks[name][:, :4] = False
-    assert links(model) == [None]
+    assert links(Chain("", model)) == [None]
     assert slim(model, [masks]) is None
 
 
-def test_grouped_convolutions_and_linear_layers_on_maps_are_left_alone() -> None:
-    assert links(nn.Sequential(nn.Conv2d(4, 4, 1), nn.Conv2d(4, 4, 1, groups=2))) == [None]
-    assert links(nn.Sequential(nn.Conv2d(2, 4, 1), nn.ReLU(), nn.Linear(4, 2))) == [None]
-    assert links(nn.Sequential(nn.Linear(2, 4), nn.Flatten(), nn.Linear(8, 2))) == [None]
-    assert None not in [link for name in model_names() for link in links(build_model(name, (3, 32, 32), 10))]
+@pytest.mark.parametrize(
+    "layers",
+    [
+        (nn.Conv2d(4, 4, 1), nn.Conv2d(4, 4, 1, groups=2)),
+        (nn.Conv2d(2, 4, 1), nn.ReLU(), nn.Linear(4, 2)),
+        (nn.Linear(2, 4), nn.Flatten(), nn.Linear(8, 2)),
+    ],
+)
+def test_grouped_convolutions_and_linear_layers_on_maps_are_left_alone(layers: tuple[nn.Module, ...]) -> None:
+    assert links(Chain("", nn.Sequential(*layers))) == [None]
+
+
+@pytest.mark.parametrize("name", ["mlp", "cnn_small", "cnn6", "vgg11", "vgg16"])
+def test_chains_can_be_cut_everywhere(name: str) -> None:
+    (chain,) = chains(build_model(name, (3, 32, 32), 10))
+    assert None not in links(chain)
+
+
+@pytest.mark.parametrize(("name", "inner"), [("resnet20", 9), ("resnet34", 16), ("resnet56", 27)])
+def test_residual_blocks_can_be_cut_inside(name: str, inner: int) -> None:
+    found = [links(chain) for chain in chains(build_model(name, (3, 32, 32), 10))]
+    assert sum(link is not None for chain in found for link in chain) == inner
+    assert found[0] == [None]  # from the stem to the classifier: blocks are in between
 
 
 def test_only_layers_of_which_it_is_known_how_become_smaller() -> None:

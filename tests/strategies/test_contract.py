@@ -11,6 +11,7 @@ from fedlab_core.lab import Federation
 from fedlab_core.rounds import initial_record, run_round
 from fedlab_core.strategies import strategy_class, strategy_names
 from fedlab_core.types import RoundRecord
+from tests.cases import model_for
 
 ROUNDS = 4
 BASE = Experiment().replace(
@@ -24,6 +25,10 @@ BASE = Experiment().replace(
         "federation.batch_size": 32,
     }
 )
+
+
+def base(strategy: str) -> Experiment:
+    return BASE.replace({"strategy.name": strategy, "model.name": model_for(strategy)})
 
 
 def in_float64(experiment: Experiment) -> Federation:
@@ -41,7 +46,7 @@ def run(federation: Federation) -> list[RoundRecord]:
 
 @pytest.fixture(scope="module", params=strategy_names())
 def finished(request: pytest.FixtureRequest) -> tuple[Experiment, list[RoundRecord]]:
-    experiment = BASE.replace({"strategy.name": request.param})
+    experiment = base(request.param)
     return experiment, run(Federation.of(experiment))
 
 
@@ -100,7 +105,7 @@ def test_no_global_randomness(finished: tuple[Experiment, list[RoundRecord]]) ->
 
 @pytest.mark.parametrize("name", strategy_names())
 def test_loop_and_fast_agree_over_whole_runs(name: str) -> None:
-    experiment = BASE.replace({"strategy.name": name})
+    experiment = base(name)
     fast = run(in_float64(experiment))[-1].state
     loop = run(in_float64(experiment.replace({"federation.trainer": "loop"})))[-1].state
     assert all(torch.equal(fast.masks[n], loop.masks[n]) for n in fast.masks)

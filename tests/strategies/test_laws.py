@@ -110,13 +110,13 @@ def test_fedprox_gradient_by_hand() -> None:
     assert after.params["w"].item() == pytest.approx(1 - 0.1 * 0.5)
 
 
-@pytest.mark.parametrize("model", ["mlp", "cnn_small"])
+@pytest.mark.parametrize("model", ["mlp", "cnn_small", "resnet20"])
 def test_channel_pruning_takes_whole_units(model: str) -> None:
     """A unit is there with everything that belongs to it, or not at all; s_t is passed by less than a unit a layer."""
     records = run(strategy__name="channel-pruning", model__name=model, federation__rounds=4)
     for record in records:
         masks, gone = record.state.masks, {}
-        for layer in hidden_units(record.state.params):
+        for layer in hidden_units(build_model(model, (1, 8, 8), 10)):
             by_unit = masks[layer.weight].flatten(1).any(1)
             reads = masks[layer.reader].view(len(masks[layer.reader]), len(by_unit), -1)
             assert torch.equal(reads.any(2).any(0), by_unit)

@@ -1,0 +1,141 @@
+"""Every method beside dense FedAvg: accuracy, sparsity, megabytes and FLOPs, on easy and on skewed data.
+
+    python benchmarks/methods.py [--data digits shapes] [--seeds 3] [--processes P]
+
+The settings of each method are those of its recipe on digits; on shapes they are the same. What has been measured
+already is not measured again unless its settings have changed.
+Results: results/methods.json and the part of docs/REPRODUCTION.md between the marks.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import statistics
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any
+
+from document import REPRODUCTION, fill_in
+from machine import machine
+from tqdm import tqdm
+
+from fedlab_core.experiment import Experiment
+from fedlab_core.processes import default_processes, one_thread
+from fedlab_core.runs.recipes import RECIPES
+from fedlab_core.simulation import simulate
+from fedlab_core.strategies import strategy_class, strategy_names
+
+RESULTS = Path(__file__).parent / "results" / "methods.json"
+ALPHAS = (0.1, 1.0, 100.0)
+DATA = {"digits": "fedavg-digits", "shapes": "fedavg-shapes"}
+NUMBERS = ("accuracy", "worst_client", "sparsity", "megabytes", "flops_share")
+
+
+def settings_of(strategy: str) -> dict[str, Any]:
+    """A method's settings in its recipe on digits; its defaults where it has none."""
+    for name, build in RECIPES.items():
+        if name.endswith("digits") and build().strategy.name == strategy:
+            own = build().settings()
+            return {key: value for key, value in own.items() if key.startswith("strategy.")}
+    return {"strategy.name": strategy}
+
+
+def experiments(data: str, seeds: int) -> Iterator[Experiment]:
+    """All runs on one data set."""
+    for strategy in strategy_names():
+        for alpha in ALPHAS:
+            for seed in range(seeds):
+                varied = {"data.alpha": alpha, "data.seed": seed, "federation.seed": seed}
+                yield RECIPES[DATA[data]]().replace(settings_of(strategy) | varied)
+
+
+def measure(text: str) -> dict[str, Any]:
+    """One run, in a process of its own: its settings and what came out."""
+    experiment = Experiment.parse(json.loads(text))
+    with one_thread():
+        records = list(simulate(experiment))
+    last = records[-1]
+    return {
+        "hash": experiment.hash,
+        "data": experiment.data.dataset,
+        "strategy": experiment.strategy.name,
+        "alpha": experiment.data.alpha,
+        "seed": experiment.federation.seed,
+        "accuracy": last.test_accuracy,
+        "worst_client": last.worst_client_accuracy,
+        "mean_client": last.mean_client_accuracy,
+        "sparsity": last.sparsity,
+        "megabytes": sum(record.upload_bytes + record.download_bytes for record in records) / 1e6,
+        "flops_share": sum(r.effective_flops for r in records) / sum(r.dense_flops for r in records),
+        "seconds": round(sum(record.round_s for record in records), 1),
+    }
+
+
+def measure_all(wanted: Iterable[Experiment], processes: int) -> list[dict[str, Any]]:
+    """What is known already, and the rest; every result is written down as it comes."""
+    runs = list(wanted)
+    known = {row["hash"]: row for row in json.loads(RESULTS.read_text())["runs"]} if RESULTS.exists() else {}
+    missing = [experiment for experiment in runs if experiment.hash not in known]
+    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
+        pending = [pool.submit(measure, experiment.to_json()) for experiment in missing]
+        for done in tqdm(as_completed(pending), total=len(pending), desc="runs"):
+            row = done.result()
+            known[row["hash"]] = row
+            write(list(known.values()))
+    return [known[experiment.hash] for experiment in runs]
+
+
+def write(rows: list[dict[str, Any]]) -> None:
+    """The results file."""
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps({"machine": machine(), "runs": rows}, indent=1) + "\n")
+
+
+def table(rows: list[dict[str, Any]], data: str) -> str:
+    """One line a method: means over seeds, for each alpha; accuracy with the standard deviation in points."""
+    lines = [f"### {data}", ""]
+    lines.append("| method | sparsity | " + " | ".join(f"accuracy, alpha {a:g}" for a in ALPHAS) + " | MB | FLOPs |")
+    lines.append("|---|---|" + "---|" * len(ALPHAS) + "---|---|")
+    dense = _means(rows, data, "fedavg")
+    for strategy in sorted(strategy_names(), key=lambda name: (name != "fedavg", name)):
+        own = _means(rows, data, strategy)
+        accuracy = " | ".join(_accuracy(rows, data, strategy, alpha) for alpha in ALPHAS)
+        saved = f"{own['megabytes']:.1f} ({dense['megabytes'] / own['megabytes']:.2f}x)"
+        title = strategy_class(strategy).title
+        lines.append(f"| {title} | {own['sparsity']:.2f} | {accuracy} | {saved} | {own['flops_share']:.0%} |")
+    return "\n".join(lines)
+
+
+def _picked(rows: list[dict[str, Any]], **same: Any) -> list[dict[str, Any]]:
+    return [row for row in rows if all(row[key] == value for key, value in same.items())]
+
+
+def _means(rows: list[dict[str, Any]], data: str, strategy: str) -> dict[str, float]:
+    own = _picked(rows, data=data, strategy=strategy)
+    return {name: statistics.mean(row[name] for row in own) for name in NUMBERS}
+
+
+def _accuracy(rows: list[dict[str, Any]], data: str, strategy: str, alpha: float) -> str:
+    values = [100 * row["accuracy"] for row in _picked(rows, data=data, strategy=strategy, alpha=alpha)]
+    spread = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.1f}{spread}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--data", nargs="+", choices=DATA, default=list(DATA))
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--processes", type=int, default=default_processes())
+    options = parser.parse_args()
+    rows = [row for data in options.data for row in measure_all(experiments(data, options.seeds), options.processes)]
+    said = "\n\n".join(table(rows, data) for data in options.data)
+    print(said)
+    if set(options.data) == set(DATA):
+        fill_in("methods", said, REPRODUCTION)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,32 @@
+"""What can be looked at in a stored state, beside what every round records."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from fedlab_core.lab import Federation
+from fedlab_core.models.blocks import Gated
+from fedlab_core.models.gating import open_frequency
+from fedlab_core.types import ServerState
+
+GATE_CLIENTS, GATE_EXAMPLES = 30, 100
+"""So many clients, and images of each, say which channels are open; more would not fit on a screen."""
+
+
+def gate_sizes(model: nn.Module) -> dict[str, int]:
+    """Channels of every gated layer, by name; none where the model has no gates."""
+    return {name: layer.gate.out_features for name, layer in model.named_modules() if isinstance(layer, Gated)}
+
+
+def client_gates(federation: Federation, server: ServerState, layer: str) -> tuple[list[int], Tensor]:
+    """For how many of a client's images each channel of a gated layer is open: ids, and shares [K, C].
+
+    The global model on up to `GATE_EXAMPLES` training images of each of the first `GATE_CLIENTS` clients that have any.
+    """
+    clients = federation.data.holders[:GATE_CLIENTS]
+    rows = []
+    for client in clients:
+        x_NI, _ = federation.data.train(client)
+        rows.append(open_frequency(federation.model, server.params, server.buffers, x_NI[:GATE_EXAMPLES])[layer])
+    return clients, torch.stack(rows)

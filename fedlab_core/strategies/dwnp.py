@@ -1,0 +1,218 @@
+"""DWNP (Gao et al. 2024): a hypernetwork gives every device its own sub-network, within its own budget of FLOPs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from fedlab_core.federation.aggregation import holders_mean, weighted_mean
+from fedlab_core.federation.cotraining import BUDGET, DRAWN, HYPER, OWN, SERVER, CoTraining, ThetaSettings
+from fedlab_core.federation.programs import ClientProgram, LocalSettings
+from fedlab_core.models.hypernetwork import WIDTH, init_codes, init_hypernetwork, logits, soft
+from fedlab_core.pruning.budget import ChannelCosts
+from fedlab_core.pruning.masks import full_masks, prunable_names
+from fedlab_core.strategies.base import Strategy, hyper
+from fedlab_core.types import Assignment, Masks, Params, RoundContext, ServerState, Update
+
+
+class DWNP(Strategy):
+    """Server and devices choose channels: a device computes with those that both keep. Choosing is learned beside the
+    weights, by a hypernetwork that turns a code per device into its channels; then what the server does not keep is
+    cut for good, and every device tunes its sub-network.
+
+    One hypernetwork for all, as in the poster. Our reading: a device draws its sub-network once a round, judges it on
+    the batch at hand, and starts AdamW anew each round; when channels are fixed, those that are likeliest to be kept
+    are, up to the budget.
+    """
+
+    name: ClassVar[str] = "dwnp"
+    title: ClassVar[str] = "DWNP"
+    source: ClassVar[str] = "Gao et al., Device-Wise Federated Network Pruning, CVPR 2024"
+
+    p_s: float = hyper(
+        0.8, symbol="p_s", gt=0.05, le=1, help="Share of the FLOPs that the server's network keeps; 0.3 to 0.9."
+    )
+    p_d: float = hyper(
+        0.5,
+        symbol="p_d",
+        gt=0.05,
+        le=1,
+        help="Share of the FLOPs that a device's sub-network keeps, on average; not above the server's; 0.2 to 0.8.",
+    )
+    spread: float = hyper(
+        0.0,
+        symbol="",
+        ge=0,
+        le=0.9,
+        help="Unequal devices: budgets run evenly from p_d (1 - spread) to p_d (1 + spread), from first to last.",
+    )
+    start_after: float = hyper(
+        0.1, symbol="", ge=0, le=1, help="Share of the rounds in which only weights are trained, before channels are."
+    )
+    prune_after: float = hyper(
+        0.6, symbol="", ge=0, le=1, help="After this share of the rounds channels are fixed, and the server's cut."
+    )
+    interval: int = hyper(
+        5, symbol="", ge=1, help="Local steps between two steps of the hypernetwork; 5 to 10 in the paper's code."
+    )
+    rate: float = hyper(0.001, symbol="η", gt=0, le=1, help="Learning rate of the hypernetwork and the codes (AdamW).")
+    width: int = hyper(
+        WIDTH,
+        symbol="H",
+        ge=2,
+        le=512,
+        help="Width of the hypernetwork; 128 in the paper, as large as a ResNet-56. It travels, too: small is cheap.",
+    )
+
+    def init(self, params: Params, ctx: RoundContext) -> tuple[Masks, dict[str, Any]]:
+        """All kept. The memory is the hypernetwork, the codes, and the channels of server (row 0) and devices.
+
+        Raises:
+            ValueError: a model without hidden channels.
+        """
+        costs = self._costs(ctx)
+        generator, devices = ctx.generator("hypernetwork"), ctx.num_clients
+        hyper_params = init_hypernetwork(costs.sizes, self.width, generator)
+        dtype = next(iter(params.values())).dtype
+        state = {HYPER + name: value.to(dtype) for name, value in hyper_params.items()}
+        state["codes"] = init_codes(devices, len(costs.sizes), generator).to(dtype)
+        state["channels"] = torch.ones(1 + devices, sum(costs.sizes), dtype=torch.uint8)
+        return full_masks(params, prunable_names(params, include_vectors=True)), state
+
+    def assign(self, server: ServerState, client_id: int, ctx: RoundContext) -> Assignment:
+        """While channels are learned: the hypernetwork, two codes, and a draw of channels. Then: the sub-network."""
+        if self._fixed(ctx):
+            masks = self.device_masks(server, client_id, ctx)
+            return Assignment(client_id, server.params, server.buffers, masks)
+        extras = {}
+        if self._learning(ctx):
+            extras = {name: value for name, value in server.state.items() if name.startswith(HYPER)}
+            extras |= {SERVER: server.state["codes"][0], OWN: server.state["codes"][1 + client_id]}
+            extras |= {DRAWN: self._draw(server, client_id, ctx), BUDGET: torch.tensor(self.budget(client_id, ctx))}
+        return Assignment(client_id, server.params, server.buffers, server.masks, extras)
+
+    def program(self, settings: LocalSettings) -> ClientProgram:
+        """W-steps and theta-steps; once channels are fixed, SGD on the sub-network."""
+        return CoTraining(settings, slimmable=True, theta=ThetaSettings(self.p_s, self.rate, self.interval))
+
+    def aggregate(self, updates: Sequence[Update], previous: ServerState) -> Params:
+        """The mean over those who have a weight; a weight that none of them has stays."""
+        merged = holders_mean(updates)
+        for name in previous.masks:
+            held = torch.stack([update.masks[name] for update in updates]).any(0)
+            merged[name] = torch.where(held, merged[name], previous.params[name])
+        return merged
+
+    def update_masks(
+        self, server: ServerState, updates: Sequence[Update], ctx: RoundContext
+    ) -> tuple[Masks, dict[str, Any]]:
+        """The mean of the hypernetworks; at the end of learning, everybody's channels and the cut."""
+        if self._fixed(ctx):
+            return server.masks, server.state
+        state = dict(server.state)
+        if self._learning(ctx):
+            equal = [replace(update, params=update.extras, num_examples=1) for update in updates]
+            mean = weighted_mean(equal)
+            codes = state["codes"].clone()
+            codes[0] = mean.pop(SERVER)
+            mean.pop(OWN)
+            for update in updates:
+                codes[1 + update.client_id] = update.extras[OWN]
+            state |= {**mean, "codes": codes}
+        if ctx.round < self._last_round(ctx):
+            return server.masks, state
+        costs = self._costs(ctx)
+        state["channels"] = self.channels(ServerState(server.params, server.buffers, server.masks, state), ctx)
+        return costs.masks(costs.split(state["channels"][0]), server.masks), state
+
+    def channels(self, server: ServerState, ctx: RoundContext) -> Tensor:
+        """Who keeps which channels without noise, uint8 [1 + devices, all channels]; row 0 is the server.
+
+        Each within its budget: the likeliest to be kept, so many that the share of FLOPs is nearest to the target.
+        Where the server has dropped a channel, no device has it.
+        """
+        costs, codes = self._costs(ctx), server.state["codes"]
+        network = {name.removeprefix(HYPER): v for name, v in server.state.items() if name.startswith(HYPER)}
+        base = fit(costs, logits(network, codes[0]), self.p_s)
+        rows = [torch.cat(base)]
+        for device in range(len(codes) - 1):
+            o = [
+                row.masked_fill(~alive, -torch.inf)
+                for row, alive in zip(logits(network, codes[1 + device]), base, strict=True)
+            ]
+            rows.append(torch.cat(fit(costs, o, self.budget(device, ctx))))
+        return torch.stack(rows).to(torch.uint8)
+
+    def device_masks(self, server: ServerState, client_id: int, ctx: RoundContext) -> Masks:
+        """The masks of one device's sub-network."""
+        costs = self._costs(ctx)
+        return costs.masks(costs.split(server.state["channels"][1 + client_id]), server.masks)
+
+    def personal(self, server: ServerState, client_id: int, ctx: RoundContext) -> Masks | None:
+        """Devices are tested on their own sub-networks, once there are any."""
+        return self.device_masks(server, client_id, ctx) if ctx.round >= self._last_round(ctx) else None
+
+    def budget(self, client_id: int, ctx: RoundContext) -> float:
+        """p_d of a device, at most p_s."""
+        place = 2 * client_id / max(1, ctx.num_clients - 1) - 1
+        return min(self.p_s, self.p_d * (1 + self.spread * place))
+
+    def remarks(self, num_rounds: int) -> list[str]:
+        """Says so where there is nothing to learn from, or where budgets cannot be."""
+        if round(self.prune_after * num_rounds) <= round(self.start_after * num_rounds):
+            return ["Channels are fixed before they are learned: prune_after has to come later than start_after."]
+        if self.p_d * (1 + self.spread) > self.p_s:
+            return [f"A device cannot keep more than the server: budgets above p_s = {self.p_s:g} are lowered to it."]
+        return []
+
+    def _learning(self, ctx: RoundContext) -> bool:
+        return ctx.round > round(self.start_after * ctx.num_rounds) and not self._fixed(ctx)
+
+    def _last_round(self, ctx: RoundContext) -> int:
+        """The round at whose end channels are fixed."""
+        return max(1, round(self.prune_after * ctx.num_rounds))
+
+    def _fixed(self, ctx: RoundContext) -> bool:
+        return ctx.round > self._last_round(ctx)
+
+    def _costs(self, ctx: RoundContext) -> ChannelCosts:
+        return ChannelCosts.of_model(ctx.architecture, ctx.layer_flops)
+
+    def _draw(self, server: ServerState, client_id: int, ctx: RoundContext) -> Tensor:
+        """A draw of the channels that both keep, uint8: a^0 is the same for all devices of a round."""
+        costs, codes = self._costs(ctx), server.state["codes"]
+        network = {name.removeprefix(HYPER): v for name, v in server.state.items() if name.startswith(HYPER)}
+        drawn = []
+        for code, who in ((codes[0], -1), (codes[1 + client_id], client_id)):
+            o = torch.cat(logits(network, code))
+            uniform = torch.rand(len(o), generator=ctx.generator("gumbel", who))
+            drawn.append(soft(o, uniform) >= 0.5)
+        both = costs.split(drawn[0] & drawn[1])
+        o_own = costs.split(o)
+        return torch.cat([row if row.any() else own == own.max() for row, own in zip(both, o_own, strict=True)]).byte()
+
+
+def fit(costs: ChannelCosts, o: Sequence[Tensor], target: float) -> list[Tensor]:
+    """The channels above one threshold on o, the same in all layers, whose share of FLOPs is nearest to `target`.
+
+    -inf marks channels that cannot be kept. Each layer keeps its best one.
+    """
+    values = torch.cat(list(o)).unique()
+    values = values[values.isfinite()]
+
+    def at(place: int) -> list[Tensor]:
+        return [(row >= values[place]) | ((row == row.max()) & row.isfinite()) for row in o]
+
+    low, high = 0, len(values) - 1  # the share falls as the threshold rises
+    while low < high:
+        middle = (low + high) // 2
+        if float(costs.share([row.float() for row in at(middle)])) > target:
+            low = middle + 1
+        else:
+            high = middle
+    candidates = [at(place) for place in {max(0, low - 1), low}]
+    return min(candidates, key=lambda a: abs(float(costs.share([row.float() for row in a])) - target))

@@ -1,0 +1,61 @@
+"""Adaptive dynamic pruning by gates (Yu et al. 2021): every image opens the channels that matter for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Literal
+
+from torch import nn
+
+from fedlab_core.federation.programs import ClientProgram, LocalSettings
+from fedlab_core.models.gating import gated, open_shares
+from fedlab_core.strategies.base import Strategy, hyper, make_strategy
+from fedlab_core.types import Masks, Params, RoundContext, ServerState, Update
+
+
+class DynamicGate(Strategy):
+    """A small gate in front of every convolution opens the k channels that matter most for the image at hand.
+
+    A closed channel costs nothing and learns nothing from that image. The network itself stays whole, gates are trained
+    and averaged like any weight: fewer FLOPs, not fewer bytes.
+    """
+
+    name: ClassVar[str] = "dynamic-gate"
+    title: ClassVar[str] = "Dynamic pruning: gates"
+    source: ClassVar[str] = "Yu et al. 2021, arXiv 2106.06921, version 1 and its code"
+
+    ratio: float = hyper(
+        0.7,
+        symbol="r",
+        gt=0,
+        le=1,
+        help="Share of the channels of a convolution that stay open for an image; 0.7 takes about half of the FLOPs.",
+    )
+    signal: Literal["mean", "sigmoid"] = hyper(
+        "mean",
+        symbol="s",
+        help="What a gate sees: means of the input's maps, as in the code's ResNet, or a sigmoid of them, as in its "
+        "VGG, under which small networks hardly tell images apart.",
+    )
+    base: Literal["fedavg", "fedprox", "fednova"] = hyper(
+        "fedavg",
+        symbol="",
+        help="What averages the clients underneath: FedAvg, FedProx with its default μ, or FedNova.",
+    )
+
+    def prepare(self, model: nn.Sequential) -> nn.Sequential:
+        """The model with gates."""
+        return gated(model, self.ratio, self.signal == "sigmoid")
+
+    def program(self, settings: LocalSettings) -> ClientProgram:
+        """What the method underneath runs."""
+        return make_strategy({"name": self.base}).program(settings)
+
+    def aggregate(self, updates: Sequence[Update], previous: ServerState) -> Params:
+        """As the method underneath."""
+        return make_strategy({"name": self.base}).aggregate(updates, previous)
+
+    def forward_flops(self, masks: Masks, ctx: RoundContext) -> float:
+        """Only what open channels read and make, and the gates themselves."""
+        shares = open_shares(ctx.architecture)
+        return sum(flops * shares.get(name, 1.0) for name, flops in ctx.layer_flops.items())

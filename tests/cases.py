@@ -1,0 +1,34 @@
+"""What many tests are repeated for."""
+
+from fedlab_core.models import build_model
+from fedlab_core.strategies import make_strategy, strategy_names
+
+SMALL_MODELS = ("mlp", "cnn_small", "cnn6", "resnet20", "resnet20_gn")
+"""One network of each kind that is small enough to be combined with everything else."""
+
+LARGE_MODELS = ("vgg11", "vgg16", "resnet18", "mobilenet_v2")
+"""The others, one of each kind; those that are only deeper are left out."""
+
+MODEL_INPUT = {"vgg11": (2, 32, 32), "vgg16": (2, 32, 32)}
+"""Inputs of models that do not take images of 8 x 8."""
+
+TRAINING_INPUT = MODEL_INPUT | {"resnet18": (2, 16, 16), "mobilenet_v2": (2, 16, 16)}
+"""Inputs for training: BatchNorm wants more than one number, also from a single example."""
+
+
+def model_for(strategy: str) -> str:
+    """The fastest model that a strategy can do something with."""
+    try:
+        make_strategy({"name": strategy}).prepare(build_model("mlp", (1, 8, 8), 10))
+    except ValueError:
+        return "cnn_small"
+    return "mlp"
+
+
+PAIRS = [
+    (model, strategy)
+    for model in SMALL_MODELS
+    for strategy in strategy_names()
+    if model != "mlp" or model_for(strategy) == "mlp"
+]
+"""Every small model with every strategy that can do something with it."""
