@@ -7,6 +7,7 @@ from fedlab_core import Experiment, SettingError, simulate
 from fedlab_core.lab import Federation
 from fedlab_core.simulation import fork_start
 from fedlab_core.strategies import strategy_names
+from tests.cases import model_for
 
 BASE = Experiment().replace(
     {"data.num_clients": 4, "model.name": "mlp", "federation.rounds": 5, "federation.participation": 0.5}
@@ -15,7 +16,7 @@ BASE = Experiment().replace(
 
 @pytest.mark.parametrize("name", strategy_names())
 def test_resumed_equals_uninterrupted(name: str) -> None:
-    experiment = BASE.replace({"strategy.name": name})
+    experiment = BASE.replace({"strategy.name": name, "model.name": model_for(name)})
     whole = list(simulate(experiment))
     rest = list(simulate(experiment, start=(2, whole[2].state)))
     assert [record.round for record in rest] == [3, 4, 5]

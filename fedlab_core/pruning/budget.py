@@ -60,7 +60,7 @@ class ChannelCosts:
         """
         units = hidden_units(model)
         if not units:
-            raise ValueError("DWNP needs a model with hidden channels that can be cut; this one has none")
+            raise ValueError("strategy.name dwnp needs a model with hidden channels that can be cut; this one has none")
         return cls.of(units, {name: parameter.shape for name, parameter in model.named_parameters()}, layer_flops)
 
     @property

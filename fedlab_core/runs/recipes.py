@@ -159,7 +159,7 @@ def dynamic_salient_digits() -> Experiment:
 @_recipe
 def dwnp_digits() -> Experiment:
     """DWNP on digits: a small hypernetwork gives every device its own half of the network."""
-    return _DIGITS.replace({"strategy.name": "dwnp", "strategy.width": 16, "strategy.rate": 0.02})
+    return _DIGITS.replace({"strategy.name": "dwnp", "strategy.width": 8, "strategy.rate": 0.05})
 
 
 @_recipe

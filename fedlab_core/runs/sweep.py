@@ -23,7 +23,8 @@ OnRound = Callable[[Cell, int], None]
 
 
 def check_data(grid: Grid) -> None:
-    """Refuse a grid whose data are not there, or cannot be split as it says; each kind of split is tried once.
+    """Refuse a grid whose data are not there, or cannot be split as it says; each kind of split is tried once, with each
+    model and method.
 
     Raises:
         DataError, PartitionError, ValueError: as `Federation.of`.
@@ -31,7 +32,7 @@ def check_data(grid: Grid) -> None:
     tried = set()
     for cell in grid.cells:
         experiment = cell.experiment
-        kind = (experiment.data.model_copy(update={"seed": 0}), experiment.model)
+        kind = (experiment.data.model_copy(update={"seed": 0}), experiment.model, experiment.strategy.name)
         if kind not in tried:
             tried.add(kind)
             Federation.of(experiment)

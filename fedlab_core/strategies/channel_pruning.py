@@ -30,7 +30,7 @@ class ChannelPruning(Scheduled):
             ValueError: a model none of whose units can be cut.
         """
         if not hidden_units(ctx.architecture):
-            raise ValueError("channel pruning needs a model with hidden units that can be cut; this one has none")
+            raise ValueError("strategy.name channel-pruning needs a model with hidden units that can be cut; none here")
         return full_masks(params, prunable_names(params, include_vectors=True)), {}
 
     def update_masks(

@@ -115,7 +115,9 @@ def test_where_gates_start(name: str, gates: int, bias: float) -> None:
     assert float(weight.std()) == pytest.approx((2 / 64) ** 0.5, rel=0.05)
 
 
-@pytest.mark.parametrize(("name", "why"), [("mlp", "has none"), ("mobilenet_v2", "no convolutions in groups")])
+@pytest.mark.parametrize(
+    ("name", "why"), [("mlp", "with convolutions, such as"), ("mobilenet_v2", "no convolutions in groups")]
+)
 def test_models_that_cannot_have_gates(name: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         gated(build_model(name, (3, 32, 32), 10), 0.5)

@@ -90,5 +90,5 @@ def test_the_regulariser_has_two_sides_and_a_flat_middle() -> None:
 
 
 def test_models_without_channels_are_refused() -> None:
-    with pytest.raises(ValueError, match="DWNP needs a model with hidden channels"):
+    with pytest.raises(ValueError, match="dwnp needs a model with hidden channels"):
         ChannelCosts.of_model(torch.nn.Sequential(torch.nn.Linear(3, 2)), {})
