@@ -32,9 +32,7 @@ def gated(model: nn.Sequential, ratio: float, squash: bool = False) -> nn.Sequen
     with torch.device("meta"):
         made = _gated_blocks(model, how) if residual else _gated_chain(model, how)
     if not any(isinstance(layer, Gated) for layer in made.modules()):
-        raise ValueError(
-            "strategy.name dynamic-gate needs a model.name with convolutions, such as cnn_small or resnet20"
-        )
+        raise ValueError("strategy.name dynamic-gate needs a model.name with convolutions: cnn_small, resnet20")
     return made
 
 
@@ -60,9 +58,7 @@ def _gated_chain(chain: nn.Sequential, how: _How) -> nn.Sequential:
         name, layer = layers.pop(0)
         if isinstance(layer, nn.Conv2d):
             if layer.groups > 1:
-                raise ValueError(
-                    f"strategy.name dynamic-gate knows no convolutions in groups, as {name} of this model is one"
-                )
+                raise ValueError(f"strategy.name dynamic-gate knows no convolutions in groups, as {name} is one")
             body = nn.Sequential()
             body.add_module("conv", layer)
             if layers and isinstance(layers[0][1], _NORMS):

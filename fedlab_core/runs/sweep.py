@@ -23,8 +23,8 @@ OnRound = Callable[[Cell, int], None]
 
 
 def check_data(grid: Grid) -> None:
-    """Refuse a grid whose data are not there, or cannot be split as it says; each kind of split is tried once, with each
-    model and method.
+    """Refuse a grid whose data are not there, or cannot be split as it says; each kind of split is tried once,
+    with each model and method.
 
     Raises:
         DataError, PartitionError, ValueError: as `Federation.of`.
