@@ -55,15 +55,18 @@ class Federation:
         """The untrained model under the strategy's first masks."""
         return self.start().server
 
-    def start(self, given: ServerState | None = None) -> Start:
-        """Before round 1: fresh weights, or those given, under the strategy's first masks. Given ones may lack some."""
+    def start(self, given: ServerState | None = None, ask: bool = True) -> Start:
+        """Before round 1: fresh weights, or those given, under the strategy's first masks. Given ones may lack some.
+
+        Without `ask`, no client is asked for masks.
+        """
         ctx, strategy = self.context(0), self.experiment.strategy
         params, buffers = (given.params, given.buffers) if given else self._fresh_weights(ctx)
         masks, state = strategy.init(params, ctx)
         if given:
             masks = {name: mask & given.masks.get(name, mask) for name, mask in masks.items()}
         client_id, loss = self._probe(buffers, ctx)
-        chosen = strategy.first_masks(loss, params, masks, ctx)
+        chosen = strategy.first_masks(loss, params, masks, ctx) if ask else None
         if chosen is None:
             return Start(ServerState(apply_masks(params, masks), buffers, masks, state), 0, 0)
         down, up = pack_assignment(Assignment(client_id, params, buffers, masks)), pack_masks(chosen)

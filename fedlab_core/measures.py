@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from fedlab_core.lab import Federation
-from fedlab_core.models.blocks import Gated
 from fedlab_core.models.gating import open_frequency
-from fedlab_core.types import ServerState
+from fedlab_core.types import Params, ServerState
 
 GATE_CLIENTS, GATE_EXAMPLES = 30, 100
 """So many clients, and images of each, say which channels are open; more would not fit on a screen."""
 
 
-def gate_sizes(model: nn.Module) -> dict[str, int]:
+def gate_sizes(params: Params) -> dict[str, int]:
     """Channels of every gated layer, by name; none where the model has no gates."""
-    return {name: layer.gate.out_features for name, layer in model.named_modules() if isinstance(layer, Gated)}
+    bias = ".gate.bias"
+    return {name.removesuffix(bias): len(values) for name, values in params.items() if name.endswith(bias)}
 
 
 def client_gates(federation: Federation, server: ServerState, layer: str) -> tuple[list[int], Tensor]:

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from fedlab_core.costs.codec import MaskMemory
+from fedlab_core.costs.flops import BACKWARD_FACTOR
 from fedlab_core.data.cohort import LocalData
-from fedlab_core.federation.aggregation import mean_buffers
 from fedlab_core.federation.evaluation import Evaluation, evaluate
 from fedlab_core.federation.messages import (
     pack_assignment,
@@ -26,9 +26,6 @@ from fedlab_core.lab import Federation, Start
 from fedlab_core.models import noise_shapes
 from fedlab_core.pruning.masks import apply_masks, layer_density, sparsity
 from fedlab_core.types import Assignment, Masks, Params, RoundContext, RoundRecord, ServerState, Update
-
-BACKWARD_FACTOR = 3
-"""Training / forward FLOPs: the backward pass counts as two forwards (gradients of weights and of inputs)."""
 
 STEP_FLOPS = 1.5e8
 """A step of stacked clients does about so much. Less is mostly overhead; more falls out of the processor's caches, and
@@ -107,12 +104,13 @@ def run_round(
     updates = [unpack_update(report.payload, k, server, memory) for k, report in zip(clients, reports, strict=True)]
 
     merged = strategy.aggregate(updates, server)
-    _refuse_divergence(merged, ctx)
-    before = replace(server, params=merged, buffers=mean_buffers(updates))
+    before = replace(server, params=merged, buffers=strategy.aggregate_buffers(updates, server))
+    _refuse_divergence({**merged, **before.buffers}, ctx)
     masks, state = strategy.update_masks(before, updates, ctx)
     after = ServerState(apply_masks(merged, masks), before.buffers, masks, state)
 
-    tested, dense = _evaluate(federation, after, ctx), sum(federation.layer_flops.values())
+    tested = _evaluate(federation, after, ctx)
+    seen = federation.experiment.federation.local_epochs * sum(update.num_examples for update in updates)
     unpruned = all(torch.equal(after.params[name], weight) for name, weight in merged.items())
     return _record(
         federation,
@@ -124,7 +122,7 @@ def run_round(
         train_loss=_mean_loss(updates),
         upload_bytes=sum(len(report.payload) for report in reports),
         download_bytes=sum(len(payload) for _, payload in downloads),
-        dense_flops=round(sum(_training_flops(federation, update.num_examples, dense) for update in updates)),
+        dense_flops=BACKWARD_FACTOR * seen * sum(federation.layer_flops.values()),
         effective_flops=round(sum(report.effective_flops for report in reports)),
         round_s=time.perf_counter() - start,
     )
@@ -203,8 +201,8 @@ def _upload(
     known = ServerState(received.params, received.buffers, received.masks, received.extras)
     masks = federation.experiment.strategy.prune_upload(known, update, ctx)
     payload = pack_update(replace(update, masks=masks), memory)
-    forward = federation.experiment.strategy.forward_flops(update.masks, ctx)
-    return Report(payload, _training_flops(federation, update.num_examples, forward))
+    each = federation.experiment.strategy.training_flops(received.masks, ctx)
+    return Report(payload, federation.experiment.federation.local_epochs * update.num_examples * each)
 
 
 def _evaluate(federation: Federation, server: ServerState, ctx: RoundContext) -> Evaluation:
@@ -217,11 +215,6 @@ def _evaluate(federation: Federation, server: ServerState, ctx: RoundContext) ->
 def _mean_loss(updates: Sequence[Update]) -> float:
     total = sum(update.num_examples for update in updates)
     return sum(update.train_loss * update.num_examples for update in updates) / total
-
-
-def _training_flops(federation: Federation, num_examples: int, forward: float) -> float:
-    """FLOPs of one client's local training in a round, from those of a forward pass."""
-    return BACKWARD_FACTOR * federation.experiment.federation.local_epochs * num_examples * forward
 
 
 def _record(

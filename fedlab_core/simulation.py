@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+
+from torch import Tensor
 
 from fedlab_core.experiment import Experiment, SettingError
 from fedlab_core.federation.trainer import OnStep, no_step_hook
@@ -60,13 +62,26 @@ def fork_start(parent: Experiment, federation: Federation, server: ServerState) 
     """
     child, shapes = federation.experiment, {name: tuple(w.shape) for name, w in federation.model.named_parameters()}
     if shapes != {name: tuple(w.shape) for name, w in server.params.items()}:
-        raise SettingError(
-            f"model.name is {child.model.name!r} with {child.data.dataset}; a fork keeps the model of its parent, "
-            f"{parent.model.name!r} with {parent.data.dataset}"
-        )
-    start = federation.start(server)
-    same = type(child.strategy) is type(parent.strategy) and server.state.keys() == start.server.state.keys()
+        raise SettingError(_another_model(parent, child))
+    start = federation.start(server, ask=child.strategy != parent.strategy)
+    same = type(child.strategy) is type(parent.strategy) and _shapes(server.state) == _shapes(start.server.state)
     return start._replace(server=replace(start.server, state=server.state)) if same else start
+
+
+def _another_model(parent: Experiment, child: Experiment) -> str:
+    if (child.model, child.data.dataset) == (parent.model, parent.data.dataset):
+        return (
+            f"strategy.name is {child.strategy.name!r}; a fork keeps the network of its parent, and "
+            f"{parent.strategy.name!r} trains another one"
+        )
+    return (
+        f"model.name is {child.model.name!r} with {child.data.dataset}; a fork keeps the model of its parent, "
+        f"{parent.model.name!r} with {parent.data.dataset}"
+    )
+
+
+def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
 
 
 def _refuse_foreign(federation: Federation, server: ServerState) -> None:

@@ -84,15 +84,18 @@ def _picture(run: RunInfo) -> None:
 
 def _open_channels(run: RunInfo, stored: int, server: ServerState) -> None:
     """Which channels the images of each client open, where the model has gates."""
-    lab = engine.lab(run.experiment)
-    layers = gate_sizes(lab.model)
+    layers = gate_sizes(server.params)
     if not layers:
         return
     st.subheader("Open channels")
     layer = st.selectbox(
-        "Gated layer", list(layers), format_func=lambda n: f"{n}  ({layers[n]} channels)", key="masks:gate"
+        "Gated layer", list(layers), format_func=lambda name: f"{name}  ({layers[name]} channels)", key="masks:gate"
     )
-    clients, frequency_KC = client_gates(lab, server, layer)
+    try:
+        clients, frequency_KC = client_gates(engine.lab(run.experiment), server, layer)
+    except ValueError as error:  # data that is not here, an accelerator of another machine
+        st.error(f"The channels cannot be watched here: {escape(str(error))}.", icon=":material/error:")
+        return
     names = [f"client {client}" for client in clients]
     chart(open_frequency_heatmap(names, frequency_KC, layer=layer, dark=session.dark()), "masks:gates")
     st.caption(

@@ -14,6 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+BACKWARD_FACTOR = 3
+"""Training / forward FLOPs: the backward pass counts as two forwards (gradients of weights and of inputs)."""
+
 _COUNTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _FREE = (nn.LayerNorm, nn.Embedding)
 """Layers whose weight may have several axes, but is looked up or scales one entry each."""

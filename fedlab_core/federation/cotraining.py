@@ -61,11 +61,10 @@ class CoTraining(MaskedSGD):
         weights = {name.removeprefix(_OPEN): a for name, a in state.extras.items() if name.startswith(_OPEN)}
         loss, grads, buffers = grad(_times(state.params, weights), state.buffers, batch)
         for name, g in _times(grads, weights).items():
-            state.velocity[name].mul_(self.settings.momentum).add_(g)
-            state.params[name].add_(state.velocity[name], alpha=-self.settings.learning_rate)
-        done = int(state.num_steps.max()) + 1  # of stacked clients, all have taken as many
-        if done % self.theta.interval == 0:
-            self._theta_step(state, batch, grad, ctx, done // self.theta.interval)
+            step = state.velocity[name].mul_(self.settings.momentum).add_(g)
+            step = step * state.keep[name] if name in state.keep else step
+            state.params[name].add_(step, alpha=-self.settings.learning_rate)
+        self._perhaps_theta_step(state, batch, grad, ctx)
         return state._replace(
             buffers=buffers,
             loss_sum=state.loss_sum + loss.to(state.loss_sum.dtype),
@@ -76,13 +75,26 @@ class CoTraining(MaskedSGD):
         """The weights, and what has been learned about channels."""
         return replace(super().end(state), extras={name: state.extras[name] for name in _learned(state)})
 
-    def _theta_step(self, state: ClientState, batch: Batch, grad: GradFn, ctx: RoundContext, number: int) -> None:
+    def _perhaps_theta_step(self, state: ClientState, batch: Batch, grad: GradFn, ctx: RoundContext) -> None:
+        """Every `interval` steps, and with the last one of a client that does not take so many."""
+        done = state.num_steps + 1
+        steps = -(-state.num_examples // self.settings.batch_size) * self.settings.local_epochs
+        due = (done % self.theta.interval == 0) | ((steps < self.theta.interval) & (done == steps))
+        if due.any():
+            number = max(1, int(done.max()) // self.theta.interval)  # of stacked clients, all have taken as many steps
+            self._theta_step(state, batch, grad, ctx, number, due)
+
+    def _theta_step(
+        self, state: ClientState, batch: Batch, grad: GradFn, ctx: RoundContext, number: int, due: Tensor
+    ) -> None:
         """One step of AdamW on hypernetwork and codes, in place; stacked clients share one pass for dL/da."""
         costs, names = _costs(ctx), _learned(state)
         devices = [_Device.of(one, names, costs, ctx, number) for one in _each(state)]
         shares = [costs.read_shares([row.detach() for row in one.channels], one.params) for one in devices]
         grads = grad(_times(state.params, _together(state, shares)), state.buffers, batch).grads
         for place, one in enumerate(devices):
+            if not due.flatten()[place]:
+                continue
             own = {name: g[place] if state.client_id.dim() else g for name, g in grads.items()}
             loss = torch.stack(
                 [

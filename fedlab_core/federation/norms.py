@@ -56,6 +56,11 @@ def batch_norm(this: Pass, name: str, layer: nn.BatchNorm2d, x: Tensor) -> tuple
     weight, bias = this.flat(f"{name}.weight"), this.flat(f"{name}.bias")
     means, variances = f"{name}.running_mean", f"{name}.running_var"
     x, valid_KB = this.maps(x), this.batch.weight_B > 0
+    if x.shape[2] * x.shape[3] == 1 and bool((valid_KB.sum(1) == 1).any()):
+        raise ValueError(
+            f"{name} (BatchNorm) sees one number per channel in a batch of one example: choose another "
+            "federation.batch_size, a larger data.min_size, or a model with GroupNorm"
+        )
     if not valid_KB.all():
         return ragged_batch_norm(this, name, layer, x, valid_KB)
     mean_C, var_C = (this.buffers[key].flatten().clone() for key in (means, variances))

@@ -22,7 +22,8 @@ WORTHWHILE = 0.9
 class SlimTrainer:
     """Any trainer, on the network without the units that are dead for all of its clients.
 
-    Clients of one call may have different masks: what is dead under each of them is cut, so that they can still be
+    Where clients are sent extras, which may be about single units, nothing is cut. Clients of one call may have
+    different masks: what is dead under each of them is cut, so that they can still be
     stacked. The updates have the shapes and masks of the whole model, as if nothing had been cut.
 
     Attributes:
@@ -43,7 +44,8 @@ class SlimTrainer:
         on_step: OnStep = no_step_hook,
     ) -> list[Update]:
         """See `Trainer.train`."""
-        slimmed = self._worthwhile(model, assignments) if program.slimmable else None
+        may_cut = program.slimmable and not any(one.extras for one in assignments)
+        slimmed = self._worthwhile(model, assignments) if may_cut else None
         if slimmed is None:
             return self.trainer.train(model, program, assignments, data, ctx, on_step)
         narrow = [replace(local, noise_places=slimmed.columns) for local in data]

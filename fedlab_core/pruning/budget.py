@@ -91,6 +91,10 @@ class ChannelCosts:
             masks[one.reader] = masks[one.reader] & by_reader(row.bool(), masks[one.reader])
         return masks
 
+    def alive(self, masks: Masks) -> list[Tensor]:
+        """Which channels are there at all: any weight that makes them is kept."""
+        return [masks[one.weight].flatten(1).any(1) for one in self.units]
+
     def read_shares(self, a: Sequence[Tensor], params: Params) -> Params:
         """a, spread over the weights that read the channels: to multiply them is to multiply the channels."""
         return {one.reader: by_reader(row, params[one.reader]) for one, row in zip(self.units, a, strict=True)}

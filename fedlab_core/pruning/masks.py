@@ -93,7 +93,17 @@ def drop_lowest(scores: Params, masks: Masks, count: int) -> Masks:
         return {}
     ranked = {name: scores[name].masked_fill(~mask, -torch.inf) for name, mask in masks.items()}
     threshold = torch.cat([score.flatten() for score in ranked.values()]).kthvalue(count + 1).values
-    return {name: mask & (ranked[name] >= torch.minimum(threshold, ranked[name].max())) for name, mask in masks.items()}
+    return {
+        name: mask & ((score >= threshold) | best_entry(score))
+        for (name, score), mask in zip(ranked.items(), masks.values(), strict=True)
+    }
+
+
+def best_entry(score: Tensor) -> Tensor:
+    """True at the largest entry, the first of several, and nowhere else."""
+    best = torch.zeros(score.numel(), dtype=torch.bool)
+    best[score.argmax()] = True
+    return best.view_as(score)
 
 
 def total(masks: Masks) -> int:

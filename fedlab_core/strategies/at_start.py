@@ -16,7 +16,8 @@ class PruningAtStart(Strategy):
         ge=0,
         lt=1,
         fedavg=0,
-        help="Fraction of the prunable weights that are gone before round 1; useful from 0.5 to 0.95.",
+        help="Fraction of the prunable weights that are gone before round 1; useful from 0.5 to 0.95. Ties are kept: "
+        "many weights that score 0 may make less of it.",
     )
 
     def target_sparsity(self, ctx: RoundContext) -> float:

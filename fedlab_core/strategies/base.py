@@ -11,12 +11,12 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
-from fedlab_core.costs.flops import effective_flops
+from fedlab_core.costs.flops import BACKWARD_FACTOR, effective_flops
 from fedlab_core.federation import aggregation
 from fedlab_core.federation.programs import ClientProgram, LocalSettings, MaskedSGD
 from fedlab_core.pruning.masks import full_masks, prunable_names
 from fedlab_core.pruning.scores import Loss
-from fedlab_core.types import Assignment, Masks, Params, RoundContext, ServerState, Update
+from fedlab_core.types import Assignment, Buffers, Masks, Params, RoundContext, ServerState, Update
 
 _REGISTRY: dict[str, type[Strategy]] = {}
 
@@ -97,6 +97,10 @@ class Strategy(BaseModel):
         """Merge the updates. Default: the mean weighted by numbers of examples."""
         return aggregation.weighted_mean(updates)
 
+    def aggregate_buffers(self, updates: Sequence[Update], previous: ServerState) -> Buffers:
+        """Merge running statistics. Default: as FedAvg merges weights."""
+        return aggregation.mean_buffers(updates)
+
     def update_masks(
         self, server: ServerState, updates: Sequence[Update], ctx: RoundContext
     ) -> tuple[Masks, dict[str, Any]]:
@@ -107,9 +111,13 @@ class Strategy(BaseModel):
         """The masks under which client `client_id` uses the model after this round. Default: None, as it is."""
         return None
 
-    def forward_flops(self, masks: Masks, ctx: RoundContext) -> float:
-        """FLOPs of one example in a client's forward pass, "theoretical". Default: layers by the density of `masks`."""
-        return effective_flops(ctx.layer_flops, masks)
+    def training_flops(self, masks: Masks, ctx: RoundContext) -> float:
+        """FLOPs of a client's training on one example, "theoretical". Default: layers by the density of `masks`.
+
+        Args:
+            masks: what the client has received.
+        """
+        return BACKWARD_FACTOR * effective_flops(ctx.layer_flops, masks)
 
     def target_sparsity(self, ctx: RoundContext) -> float | None:
         """What the method's schedule asks for after this round; None where there is no schedule."""

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from fedlab_core.costs.flops import effective_flops
 from fedlab_core.federation.aggregation import weighted_mean
 from fedlab_core.federation.programs import ClientProgram, ClientState, LocalSettings, MaskedSGD
 from fedlab_core.pruning.masks import full_masks, prunable_names, purge
@@ -27,6 +28,7 @@ class DPF(Scheduled):
     name: ClassVar[str] = "dpf"
     title: ClassVar[str] = "DPF"
     source: ClassVar[str] = "Lin et al. 2020, arXiv 2006.07253"
+    nested: ClassVar[bool] = False
 
     def init(self, params: Params, ctx: RoundContext) -> tuple[Masks, dict[str, Any]]:
         """All kept; the memory is the dense weights."""
@@ -41,6 +43,10 @@ class DPF(Scheduled):
     def program(self, settings: LocalSettings) -> ClientProgram:
         """SGD with feedback."""
         return FeedbackSGD(settings)
+
+    def training_flops(self, masks: Masks, ctx: RoundContext) -> float:
+        """Forwards and towards the input with what is kept; the gradient of all weights."""
+        return 2 * effective_flops(ctx.layer_flops, masks) + sum(ctx.layer_flops.values())
 
     def aggregate(self, updates: Sequence[Update], previous: ServerState) -> Params:
         """The mean of the dense weights."""

@@ -16,7 +16,7 @@ from fedlab_core.models.hypernetwork import WIDTH, init_codes, init_hypernetwork
 from fedlab_core.pruning.budget import ChannelCosts
 from fedlab_core.pruning.masks import full_masks, prunable_names
 from fedlab_core.strategies.base import Strategy, hyper
-from fedlab_core.types import Assignment, Masks, Params, RoundContext, ServerState, Update
+from fedlab_core.types import Assignment, Buffers, Masks, Params, RoundContext, ServerState, Update
 
 
 class DWNP(Strategy):
@@ -26,7 +26,7 @@ class DWNP(Strategy):
 
     One hypernetwork for all, as in the poster. Our reading: a device draws its sub-network once a round, judges it on
     the batch at hand, and starts AdamW anew each round; when channels are fixed, those that are likeliest to be kept
-    are, up to the budget.
+    are, up to the budget, also for devices that were never asked. A fork after that moment has missed the learning.
     """
 
     name: ClassVar[str] = "dwnp"
@@ -107,6 +107,22 @@ class DWNP(Strategy):
             merged[name] = torch.where(held, merged[name], previous.params[name])
         return merged
 
+    def aggregate_buffers(self, updates: Sequence[Update], previous: ServerState) -> Buffers:
+        """As the weights: a channel's running statistics come from those who have the channel."""
+        owners = {name: f"{name.rpartition('.')[0]}.weight" for name in previous.buffers}
+        held = [
+            replace(
+                u, params=u.buffers, masks={name: u.masks[owner] for name, owner in owners.items() if owner in u.masks}
+            )
+            for u in updates
+        ]
+        return self.aggregate(held, replace(previous, params=previous.buffers, masks=held[0].masks))
+
+    def training_flops(self, masks: Masks, ctx: RoundContext) -> float:
+        """While channels are learned, every `interval`-th step is done twice; the hypernetwork is not counted."""
+        flops = super().training_flops(masks, ctx)
+        return flops * (1 + 1 / self.interval) if self._learning(ctx) else flops
+
     def update_masks(
         self, server: ServerState, updates: Sequence[Update], ctx: RoundContext
     ) -> tuple[Masks, dict[str, Any]]:
@@ -136,14 +152,10 @@ class DWNP(Strategy):
         Where the server has dropped a channel, no device has it.
         """
         costs, codes = self._costs(ctx), server.state["codes"]
-        network = {name.removeprefix(HYPER): v for name, v in server.state.items() if name.startswith(HYPER)}
-        base = fit(costs, logits(network, codes[0]), self.p_s)
+        base = fit(costs, _among(self._logits(server, codes[0]), costs.alive(server.masks)), self.p_s)
         rows = [torch.cat(base)]
         for device in range(len(codes) - 1):
-            o = [
-                row.masked_fill(~alive, -torch.inf)
-                for row, alive in zip(logits(network, codes[1 + device]), base, strict=True)
-            ]
+            o = _among(self._logits(server, codes[1 + device]), base)
             rows.append(torch.cat(fit(costs, o, self.budget(device, ctx))))
         return torch.stack(rows).to(torch.uint8)
 
@@ -182,18 +194,26 @@ class DWNP(Strategy):
     def _costs(self, ctx: RoundContext) -> ChannelCosts:
         return ChannelCosts.of_model(ctx.architecture, ctx.layer_flops)
 
+    def _logits(self, server: ServerState, code_LE: Tensor) -> list[Tensor]:
+        network = {name.removeprefix(HYPER): value for name, value in server.state.items() if name.startswith(HYPER)}
+        return logits(network, code_LE)
+
     def _draw(self, server: ServerState, client_id: int, ctx: RoundContext) -> Tensor:
         """A draw of the channels that both keep, uint8: a^0 is the same for all devices of a round."""
         costs, codes = self._costs(ctx), server.state["codes"]
-        network = {name.removeprefix(HYPER): v for name, v in server.state.items() if name.startswith(HYPER)}
-        drawn = []
+        drawn, alive = [], costs.alive(server.masks)
         for code, who in ((codes[0], -1), (codes[1 + client_id], client_id)):
-            o = torch.cat(logits(network, code))
+            o = torch.cat(_among(self._logits(server, code), alive))
             uniform = torch.rand(len(o), generator=ctx.generator("gumbel", who))
             drawn.append(soft(o, uniform) >= 0.5)
         both = costs.split(drawn[0] & drawn[1])
         o_own = costs.split(o)
         return torch.cat([row if row.any() else own == own.max() for row, own in zip(both, o_own, strict=True)]).byte()
+
+
+def _among(o: Sequence[Tensor], alive: Sequence[Tensor]) -> list[Tensor]:
+    """-inf for channels that are gone."""
+    return [row.masked_fill(~there, -torch.inf) for row, there in zip(o, alive, strict=True)]
 
 
 def fit(costs: ChannelCosts, o: Sequence[Tensor], target: float) -> list[Tensor]:

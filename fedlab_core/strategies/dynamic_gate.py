@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 
 from torch import nn
 
+from fedlab_core.costs.flops import BACKWARD_FACTOR
 from fedlab_core.federation.programs import ClientProgram, LocalSettings
 from fedlab_core.models.gating import gated, open_shares
 from fedlab_core.strategies.base import Strategy, hyper, make_strategy
@@ -55,7 +56,7 @@ class DynamicGate(Strategy):
         """As the method underneath."""
         return make_strategy({"name": self.base}).aggregate(updates, previous)
 
-    def forward_flops(self, masks: Masks, ctx: RoundContext) -> float:
+    def training_flops(self, masks: Masks, ctx: RoundContext) -> float:
         """Only what open channels read and make, and the gates themselves."""
         shares = open_shares(ctx.architecture)
-        return sum(flops * shares.get(name, 1.0) for name, flops in ctx.layer_flops.items())
+        return BACKWARD_FACTOR * sum(flops * shares.get(name, 1.0) for name, flops in ctx.layer_flops.items())

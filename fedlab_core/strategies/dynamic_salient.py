@@ -12,7 +12,7 @@ from torch import Tensor
 from fedlab_core.federation.aggregation import weighted_mean
 from fedlab_core.federation.programs import ClientProgram, ClientState, LocalSettings, MaskedSGD
 from fedlab_core.strategies.base import Strategy, hyper
-from fedlab_core.types import Assignment, Batch, GradFn, Masks, Params, RoundContext, ServerState, Update
+from fedlab_core.types import Assignment, Batch, GradFn, Params, RoundContext, ServerState, Update
 
 Salience = Literal["taylor", "magnitude", "gradient"]
 SALIENCE = {
@@ -57,14 +57,13 @@ class DynamicSalient(Strategy):
             whole.append(Update(**{**vars(update), "params": {**update.params, **filled}}))
         return weighted_mean(whole)
 
-    def forward_flops(self, masks: Masks, ctx: RoundContext) -> float:
-        """Dense: the forward pass uses all weights."""
-        return sum(ctx.layer_flops.values())
-
 
 @dataclass(frozen=True)
 class SalientSGD(MaskedSGD):
-    """v <- momentum v + g, w <- w - lr (v * M), with M of the current batch. Biases and norms are always trained."""
+    """v <- momentum v + g, w <- w - lr (v * M), with M of the current batch; never what the server has pruned.
+
+    Biases and norms are always trained.
+    """
 
     keep_ratio: float = 1.0
     salience: Salience = "taylor"
@@ -80,7 +79,8 @@ class SalientSGD(MaskedSGD):
         for name, weight in state.params.items():
             step = state.velocity[name].mul_(self.settings.momentum).add_(grads[name])
             if name in state.masks:
-                chosen = _largest(SALIENCE[self.salience](weight, grads[name]), self.keep_ratio, loss.dim())
+                salience = SALIENCE[self.salience](weight, grads[name]).masked_fill(state.keep[name] == 0, -1.0)
+                chosen = _largest(salience, self.keep_ratio, loss.dim()) & (salience >= 0)
                 state.masks[name].logical_or_(chosen)
                 step = step * chosen
             weight.add_(step, alpha=-self.settings.learning_rate)

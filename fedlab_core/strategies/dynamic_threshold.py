@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import torch
 
+from fedlab_core.costs.flops import BACKWARD_FACTOR
 from fedlab_core.federation.programs import ClientProgram, ClientState, LocalSettings, MaskedSGD
 from fedlab_core.strategies.base import Strategy, hyper
 from fedlab_core.types import Assignment, Batch, GradFn, Masks, RoundContext, ServerState, Update
@@ -48,9 +49,9 @@ class DynamicThreshold(Strategy):
         """What some client has kept: where nobody did, the mean is zero. It tells what is sent, not what may grow."""
         return {name: torch.stack([u.masks[name] for u in updates]).any(0) for name in server.masks}, server.state
 
-    def forward_flops(self, masks: Masks, ctx: RoundContext) -> float:
+    def training_flops(self, masks: Masks, ctx: RoundContext) -> float:
         """Dense: between two cuts all weights are computed with."""
-        return sum(ctx.layer_flops.values())
+        return BACKWARD_FACTOR * sum(ctx.layer_flops.values())
 
 
 @dataclass(frozen=True)

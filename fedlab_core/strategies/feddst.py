@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fedlab_core.federation.programs import ClientProgram, ClientState, LocalSettings, MaskedSGD
 from fedlab_core.pruning.densities import DENSITIES, largest
-from fedlab_core.pruning.masks import prunable_names
+from fedlab_core.pruning.masks import full_masks, prunable_names
 from fedlab_core.pruning.regrow import cosine_fraction, drop_and_grow
 from fedlab_core.strategies.base import Strategy, hyper
 from fedlab_core.types import Assignment, Batch, GradFn, Masks, Params, RoundContext, ServerState, Update
@@ -52,7 +52,7 @@ class FedDST(Strategy):
 
     def init(self, params: Params, ctx: RoundContext) -> tuple[Masks, dict[str, Any]]:
         """The largest initial weights of each layer."""
-        return self._largest(params, prunable_names(params)), {}
+        return self._largest(params, full_masks(params, prunable_names(params))), {}
 
     def assign(self, server: ServerState, client_id: int, ctx: RoundContext) -> Assignment:
         """In a round of exchange, how much of it."""
@@ -69,28 +69,29 @@ class FedDST(Strategy):
     ) -> tuple[Masks, dict[str, Any]]:
         """Whatever some client has kept may stay: the largest weights of the average, up to each layer's density."""
         union = {name: torch.stack([u.masks[name] for u in updates]).any(0) for name in server.masks}
-        best = self._largest(server.params, tuple(union))
-        return {name: mask & best[name] for name, mask in union.items()}, server.state
+        return self._largest({name: server.params[name] for name in union}, union), server.state
 
     def target_sparsity(self, ctx: RoundContext) -> float:
         """Constant."""
         return self.final_sparsity
 
-    def _largest(self, params: Params, names: tuple[str, ...]) -> Masks:
-        shares = DENSITIES[self.densities](params, names, 1 - self.final_sparsity)
-        return largest({name: params[name].abs() for name in names}, shares)
+    def _largest(self, params: Params, among: Masks) -> Masks:
+        """By layer, up to its density. A weight that has just come may still be zero: it goes before those outside."""
+        shares = DENSITIES[self.densities](params, tuple(among), 1 - self.final_sparsity)
+        best = largest({name: params[name].abs().masked_fill(~mask, -1.0) for name, mask in among.items()}, shares)
+        return {name: mask & best[name] for name, mask in among.items()}
 
 
 @dataclass(frozen=True)
 class ExchangingSGD(MaskedSGD):
-    """Masked SGD; after half of its local epochs, a client exchanges weights by the gradient of that step's batch."""
+    """Masked SGD; halfway through its steps, a client exchanges weights by the gradient of that step's batch."""
 
     def step(self, state: ClientState, batch: Batch, grad: GradFn, ctx: RoundContext) -> ClientState:
         """As `MaskedSGD.step`; once, the mask changes after it."""
         if FRACTION not in state.extras:
             return super().step(state, batch, grad, ctx)
-        epoch = -(-state.num_examples // self.settings.batch_size)
-        due = state.num_steps + 1 == epoch * max(1, self.settings.local_epochs // 2)
+        steps = -(-state.num_examples // self.settings.batch_size) * self.settings.local_epochs
+        due = state.num_steps + 1 == (steps // 2).clamp(min=1)
         if not due.any():
             return super().step(state, batch, grad, ctx)
         grads = grad(state.params, state.buffers, batch).grads

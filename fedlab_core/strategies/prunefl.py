@@ -8,9 +8,10 @@ from typing import Any, ClassVar
 
 import torch
 
+from fedlab_core.costs.flops import effective_flops
 from fedlab_core.federation.aggregation import weighted_mean
 from fedlab_core.federation.programs import ClientProgram, ClientState, LocalSettings, MaskedSGD
-from fedlab_core.pruning.masks import drop_lowest, total
+from fedlab_core.pruning.masks import best_entry, drop_lowest, total
 from fedlab_core.pruning.scores import Loss, squared_gradients
 from fedlab_core.strategies.base import Strategy, hyper
 from fedlab_core.types import Assignment, Masks, Params, RoundContext, ServerState, Update
@@ -49,9 +50,10 @@ class PruneFL(Strategy):
     )
 
     def first_masks(self, loss: Loss, params: Params, masks: Masks, ctx: RoundContext) -> Masks:
-        """Nothing has to stay."""
+        """Nothing has to stay; what is pruned already, after a fork, stays so."""
         nothing = {name: torch.zeros_like(mask) for name, mask in masks.items()}
-        return fastest(squared_gradients(loss, params), self._times(masks, ctx), nothing, self.fixed_time)
+        best = fastest(squared_gradients(loss, params), self._times(masks, ctx), nothing, self.fixed_time)
+        return {name: mask & best[name] for name, mask in masks.items()}
 
     def assign(self, server: ServerState, client_id: int, ctx: RoundContext) -> Assignment:
         """Before new masks, clients are asked for their gradients."""
@@ -61,6 +63,11 @@ class PruneFL(Strategy):
     def program(self, settings: LocalSettings) -> ClientProgram:
         """SGD that remembers how large gradients were."""
         return MeasuringSGD(settings, correct=_measure)
+
+    def training_flops(self, masks: Masks, ctx: RoundContext) -> float:
+        """Where gradients are asked for, also those of what is pruned."""
+        kept = effective_flops(ctx.layer_flops, masks)
+        return 2 * kept + (sum(ctx.layer_flops.values()) if self._due(ctx) else kept)
 
     def update_masks(
         self, server: ServerState, updates: Sequence[Update], ctx: RoundContext
@@ -98,7 +105,7 @@ def fastest(squares: Params, times: dict[str, float], must: Masks, fixed_time: f
         must: what stays in any case.
         fixed_time: c, in the same unit.
     """
-    must = {name: mask | (squares[name] == squares[name].max()) for name, mask in must.items()}
+    must = {name: mask | best_entry(squares[name]) for name, mask in must.items()}
     kept = torch.cat([mask.flatten() for mask in must.values()])
     gain = torch.cat([squares[name].flatten() for name in must]).double()
     time = torch.cat([torch.full((mask.numel(),), times[name], dtype=torch.float64) for name, mask in must.items()])

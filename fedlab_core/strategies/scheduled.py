@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from fedlab_core.pruning.masks import Scope, full_masks, prunable_names, purge
 from fedlab_core.pruning.schedules import SCHEDULES
@@ -13,6 +13,9 @@ from fedlab_core.types import Masks, Params, RoundContext
 
 class Scheduled(Strategy):
     """Sparsity grows from `initial_sparsity` to `final_sparsity` along one of FedSparsify's schedules."""
+
+    nested: ClassVar[bool] = True
+    """Whether what is pruned stays pruned."""
 
     final_sparsity: float = hyper(
         0.9,
@@ -54,7 +57,7 @@ class Scheduled(Strategy):
 
     def remarks(self, num_rounds: int) -> list[str]:
         """Says so where the schedule ends before its goal, or would have to grow weights again."""
-        if self.initial_sparsity > self.final_sparsity:
+        if self.nested and self.initial_sparsity > self.final_sparsity:
             return [
                 "What is pruned stays pruned: a schedule that begins above its final sparsity stays where it began."
             ]

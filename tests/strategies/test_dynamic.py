@@ -9,7 +9,7 @@ from fedlab_core.experiment import Experiment
 from fedlab_core.federation.programs import LocalSettings
 from fedlab_core.lab import Federation
 from fedlab_core.measures import client_gates, gate_sizes
-from fedlab_core.simulation import simulate
+from fedlab_core.simulation import fork_start, simulate
 from fedlab_core.strategies import make_strategy
 from fedlab_core.types import Assignment, Batch, Gradient, Params, RoundContext, RoundRecord
 
@@ -60,7 +60,7 @@ def test_gates_on_other_methods(method: str) -> None:
 def test_clients_open_different_channels() -> None:
     experiment = BASE.replace({"strategy.name": "dynamic-gate", "strategy.ratio": 0.25, "model.name": "cnn_small"})
     lab, server = Federation.of(experiment), list(simulate(experiment))[-1].state
-    assert gate_sizes(lab.model) == {"conv1": 16, "conv2": 32}
+    assert gate_sizes(server.params) == {"conv1": 16, "conv2": 32}
     clients, open_KC = client_gates(lab, server, "conv2")
     assert (clients, open_KC.shape) == ([0, 1, 2, 3, 4], (5, 32))
     assert torch.allclose(open_KC.sum(1), torch.full((5,), 8.0, dtype=torch.float64), atol=0.5)
@@ -130,6 +130,17 @@ def test_salient_uploads_are_sparse_and_downloads_dense() -> None:
     assert records[-1].download_bytes == dense[-1].download_bytes
     assert records[-1].sparsity == 0
     assert records[-1].test_accuracy > 0.4
+
+
+def test_after_a_fork_nothing_pruned_is_moved() -> None:
+    parent = BASE.replace({"strategy.name": "fedsparsify-global"})
+    server = list(simulate(parent))[3].state
+    child = parent.replace({"strategy.name": "dynamic-salient", "strategy.salience": "gradient"})
+    start = fork_start(parent, Federation.of(child), server).server
+    last = list(simulate(child, start=(3, start)))[-1]
+    assert last.effective_flops < 0.5 * last.dense_flops
+    assert last.upload_bytes < last.download_bytes  # at most what is kept
+    assert all(torch.equal(last.state.masks[name], mask) for name, mask in start.masks.items())
 
 
 def test_what_did_not_move_is_as_it_was_sent() -> None:

@@ -87,6 +87,15 @@ def test_snip_scores_the_first_batch_of_a_client_drawn_at_random() -> None:
     assert int((torch.cat([mask.flatten() for mask in masks.values()]) != best).sum()) <= 2  # ties in rounding
 
 
+@pytest.mark.parametrize("name", ["snip", "prunefl"])
+def test_a_fork_with_the_same_method_asks_nobody(name: str) -> None:
+    parent = BASE.replace({"strategy.name": name})
+    server = list(simulate(parent))[6].state
+    start = fork_start(parent, Federation.of(parent.replace({"federation.learning_rate": 0.01})), server)
+    assert start.download_bytes == start.upload_bytes == 0
+    assert start.server.sha256() == server.sha256()
+
+
 @pytest.mark.parametrize("name", ["snip", "grasp"])
 def test_a_fork_prunes_on_from_the_parents_masks(name: str) -> None:
     parent = BASE.replace({"strategy.name": name, "strategy.final_sparsity": 0.8})
@@ -110,6 +119,13 @@ def test_feddst_keeps_its_density_and_grows() -> None:
     grown = [int((kept(after) & ~kept(before)).sum()) for before, after in pairwise(records)]
     assert all(grown[:5])
     assert not any(grown[6:])  # from T_end on, nothing is exchanged
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 3])
+def test_feddst_keeps_its_density_however_long_clients_train(epochs: int) -> None:
+    settings = {"strategy__every": 1, "strategy__exchange": 1, "strategy__stop_after": 1, "federation__rounds": 5}
+    records = run(strategy__name="feddst", data__num_clients=1, federation__local_epochs=epochs, **settings)
+    assert [record.sparsity for record in records] == pytest.approx([records[0].sparsity] * 6)
 
 
 def test_feddst_exchanges_every_few_rounds_only() -> None:
@@ -152,6 +168,13 @@ def test_prunefl_keeps_more_where_pruning_saves_less() -> None:
     assert asked.upload_bytes > unasked.upload_bytes + 5 * 4 * floats * 0.9
 
 
+def test_a_layer_without_gradients_keeps_one_weight() -> None:
+    squares = {"a": torch.rand(10, 10, generator=torch.Generator().manual_seed(0)), "dead": torch.zeros(10, 10)}
+    nothing = {name: torch.zeros(10, 10, dtype=torch.bool) for name in squares}
+    masks = fastest(squares, {"a": 0.005, "dead": 0.005}, nothing, 0.2)
+    assert int(masks["dead"].sum()) == 1
+
+
 def test_prunefl_keeps_all_if_all_is_worth_it() -> None:
     squares = {"a": torch.ones(4)}
     assert fastest(squares, {"a": 0.1}, {"a": torch.zeros(4, dtype=torch.bool)}, 1.0)["a"].all()
@@ -174,6 +197,13 @@ def test_dpf_steps_by_hand() -> None:
     update = program.end(state)
     assert update.params["w"].tolist() == [[pytest.approx(1.9), 6.0]]
     assert update.extras["w"].tolist() == [6.0]
+
+
+def test_what_needs_all_gradients_says_so() -> None:
+    """The gradient of all weights, and two passes with what is kept: of 90 % sparsity, 1 + 2 x 0.1 of 3 are left."""
+    dpf = run(strategy__name="dpf", strategy__initial_sparsity=0.9, strategy__final_sparsity=0.9)[-1]
+    assert dpf.effective_flops / dpf.dense_flops == pytest.approx((1 + 2 * 0.1) / 3, rel=0.2)
+    assert not DPF(initial_sparsity=0.9, final_sparsity=0.5).remarks(10)
 
 
 def test_dpf_brings_weights_back() -> None:
