@@ -69,6 +69,7 @@ def _picture(run: RunInfo) -> None:
     if not masks:
         st.info("Nothing of this model can be pruned.", icon=":material/grid_off:")
         return
+    _open_channels(run, stored, server)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         layer, view = _choose_layer(masks), _choose_view()
     if view == "magnitude" and stored != at:
@@ -79,15 +80,14 @@ def _picture(run: RunInfo) -> None:
     left, right = st.columns(2)
     chart(layer_density_heatmap(past, dark=dark), "masks:density", left)
     chart(kept_changes_bars(before, masks, dark=dark), "masks:changes", right)
-    _open_channels(run, stored, server)
 
 
 def _open_channels(run: RunInfo, stored: int, server: ServerState) -> None:
-    """Which channels the images of each client open, where the model has gates."""
+    """Which channels the images of each client open, where the model has gates: its masks are whole, and come after."""
     layers = gate_sizes(server.params)
     if not layers:
         return
-    st.subheader("Open channels")
+    st.subheader("Open channels", anchor=False)
     layer = st.selectbox(
         "Gated layer", list(layers), format_func=lambda name: f"{name}  ({layers[name]} channels)", key="masks:gate"
     )
