@@ -7,11 +7,15 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from fedlab_core.costs.target import costs_to_target
 from fedlab_core.runs.info import RunInfo
 from fedlab_core.runs.store import RunStore
 from fedlab_core.runs.sweeps import SweepInfo
 
 Row = Mapping[str, Any]
+
+MILESTONES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99)
+"""Accuracies of which a run's page says what they cost."""
 
 _ROUND_HEAD = ("round", "accuracy", "loss", "sparsity", "up", "down", "clients", "seconds")
 _RUN_HEAD = ("run", "status", "rounds", "accuracy", "sparsity", "created (UTC)", "strategy", "data", "name")
@@ -100,7 +104,24 @@ def run_page(info: RunInfo, rows: Sequence[Row]) -> str:
     head += [info.error] if info.error else []
     machine = [f"{key}: {value}" for key, value in info.machine.items()]
     settings = [f"  {key} = {value}" for key, value in info.experiment.settings().items()]
-    return "\n".join([*head, "; ".join(machine), "", *settings, "", rounds_table(rows)])
+    return "\n".join([*head, "; ".join(machine), "", *settings, "", rounds_table(rows), *_milestones(rows)])
+
+
+def _milestones(rows: Sequence[Row]) -> list[str]:
+    """What it took to reach round accuracies: one line each, for those that were reached after round 0."""
+    reached = [(target, costs_to_target(rows, target)) for target in MILESTONES]
+    lines = [
+        (
+            percent(target),
+            str(costs.round),
+            megabytes(costs.upload_bytes),
+            megabytes(costs.download_bytes),
+            f"{costs.effective_flops / 1e9:.1f} GFLOP",
+        )
+        for target, costs in reached
+        if costs and costs.round > rows[0]["round"]
+    ]
+    return ["", table(("to reach", "rounds", "up", "down", "training, effective"), lines)] if lines else []
 
 
 def rounds_table(rows: Iterable[Row]) -> str:

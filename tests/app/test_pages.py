@@ -10,7 +10,10 @@ from streamlit.testing.v1 import AppTest
 
 from app import engine
 from app.session import START
+from fedlab_core.data.datasets import DataError
 from fedlab_core.experiment import Experiment
+from fedlab_core.lab import Federation
+from fedlab_core.runs.execute import execute
 from fedlab_core.runs.recipes import recipe
 from fedlab_core.runs.store import RunStore
 
@@ -92,6 +95,33 @@ def test_masks_of_every_round_layer_and_view(dashboard: AppTest, store: RunStore
     page.toggle(key="masks:play").set_value(True).run()
     assert not page.exception
     assert page.session_state["view"]["round"] == "1"
+
+
+def test_masks_of_a_run_with_gates_show_which_channels_are_open(dashboard: AppTest, store: RunStore) -> None:
+    settings = {"federation.rounds": 1, "federation.local_epochs": 1, "data.num_clients": 3}
+    run_id = store.create(recipe("dynamic-gate-digits").replace(settings))
+    execute(store, run_id)
+    page = visit(dashboard, "masks", run=run_id)
+    assert charts(page) == 4
+    assert not page.exception
+    page.selectbox(key="masks:gate").select_index(1).run()
+    assert not page.exception
+
+
+def test_open_channels_without_the_data_are_explained(
+    dashboard: AppTest, store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {"federation.rounds": 1, "federation.local_epochs": 1, "data.num_clients": 3}
+    run_id = store.create(recipe("dynamic-gate-digits").replace(settings))
+    execute(store, run_id)
+
+    def gone(experiment: Experiment) -> Federation:
+        raise DataError("there is no folder")
+
+    monkeypatch.setattr(engine, "lab", gone)
+    page = visit(dashboard, "masks", run=run_id)
+    assert not page.exception
+    assert "there is no folder" in page.error[0].value
 
 
 def test_a_prediction_is_drawn_beside_the_run(dashboard: AppTest, store: RunStore, finished_run: bytes) -> None:
