@@ -27,6 +27,7 @@ LAYERS = {
     "strategies": 3,
     "experiment": 4,
     "lab": 4,
+    "export": 5,
     "measures": 5,
     "rounds": 4,
     "helpers": 5,

@@ -1,0 +1,83 @@
+"""A trained model as one safetensors file, without the units that masks have switched off: a smaller dense network.
+
+save_model("small.safetensors", federation, record.state)
+model = load_model("small.safetensors")  # an ordinary torch.nn.Sequential, ready to classify
+"""
+
+from __future__ import annotations
+
+import json
+from os import PathLike
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from fedlab_core.experiment import Experiment
+from fedlab_core.lab import Federation
+from fedlab_core.models import build_model
+from fedlab_core.models.blocks import Residual
+from fedlab_core.models.gates import smaller
+from fedlab_core.pruning.slim import slim
+from fedlab_core.types import ServerState
+
+FORMAT = "fedlab_core model 1"
+Path = str | PathLike[str]
+
+
+def save_model(path: Path, federation: Federation, server: ServerState) -> None:
+    """Write the model with whatever it takes to build it again; units that are masked for good are left out.
+
+    Single masked weights stay, as zeros: only whole units make a dense network smaller. The outputs are those of the
+    masked model.
+    """
+    slimmed = slim(federation.model, [server.masks])
+    tensors = {**server.params, **server.buffers}
+    tensors = slimmed.cut(tensors) if slimmed else tensors
+    about = {
+        "format": FORMAT,
+        "experiment": federation.experiment.to_json(),
+        "input_shape": json.dumps(federation.data.dataset.input_shape),
+        "num_classes": str(federation.data.dataset.num_classes),
+    }
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path, about)
+
+
+def load_model(path: Path) -> nn.Sequential:
+    """The model in evaluation mode.
+
+    Raises:
+        ValueError: the file is none of `save_model`.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            about = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dictionary
+    except SafetensorError as error:
+        raise ValueError(f"{path} is no model of fedlab_core: {error}") from None
+    if about.get("format") != FORMAT:
+        raise ValueError(f"{path} is no model of fedlab_core: its format is {about.get('format')!r}, not {FORMAT!r}")
+    experiment = Experiment.parse(json.loads(about["experiment"]))
+    shape, classes = tuple(json.loads(about["input_shape"])), int(about["num_classes"])
+    whole = experiment.strategy.prepare(build_model(experiment.model.name, shape, classes))
+    model = _of_shapes(whole, "", {name: tuple(tensor.shape) for name, tensor in tensors.items()})
+    if model.state_dict().keys() != tensors.keys():
+        raise ValueError(f"{path} is damaged: its tensors are not those of {experiment.model.name}")
+    model.load_state_dict(tensors, assign=True, strict=False)  # strictly, norms would want counters of batches
+    return model.eval().requires_grad_(False)
+
+
+def _of_shapes(chain: nn.Sequential, prefix: str, shapes: dict[str, tuple[int, ...]]) -> nn.Sequential:
+    """The same layers with as many inputs and outputs as their tensors have."""
+    made = nn.Sequential()
+    for name, layer in chain.named_children():
+        full = prefix + name
+        shape = shapes.get(f"{full}.weight", ())
+        if isinstance(layer, Residual):
+            layer = Residual(_of_shapes(layer.body, f"{full}.body.", shapes), layer.shortcut)
+        elif isinstance(layer, nn.Sequential):
+            layer = _of_shapes(layer, f"{full}.", shapes)
+        elif shape and layer.get_parameter("weight").shape != shape:
+            layer = smaller(layer, shape[1] if len(shape) > 1 else None, shape[0])
+        made.add_module(name, layer)
+    return made
