@@ -21,7 +21,8 @@ class DPF(Scheduled):
     """Dynamic pruning with feedback: a weight that was pruned by mistake keeps learning, and comes back.
 
     The dense weights have to travel: what the mask hides goes beside the model, both ways, so that nothing is saved
-    until the last round. That the server prunes once a round, on FedSparsify's schedule, is our reading: DPF was
+    until the last round. What is hidden learns from a network that it is not part of: the more local steps a round has,
+    the further it drifts. That the server prunes once a round, on FedSparsify's schedule, is our reading: DPF was
     written for one computer, and how often it prunes there could not be read.
     """
 
