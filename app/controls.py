@@ -6,6 +6,7 @@ A strategy's settings need nothing here: a new method brings its controls along.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from inspect import cleandoc
 from typing import Any, Literal, get_args, get_origin
 
 import streamlit as st
@@ -65,7 +66,8 @@ def strategy_controls() -> None:
         args=("strategy.name", key),
     )
     method = strategy_class(name)
-    st.caption(escape(" ".join(filter(None, [(method.__doc__ or "").split("\n")[0], method.source]))))
+    first, *more = [" ".join(part.split()) for part in cleandoc(method.__doc__ or "").split("\n\n")]
+    st.caption(escape(f"{first} {method.source}".strip()), help=escape(" ".join(more)) or None)
     draw(name for name, _ in setting_fields(session.experiment()) if name.startswith("strategy."))
     for remark in session.experiment().strategy.remarks(session.experiment().federation.rounds):
         st.caption(f":material/info: {escape(remark)}")
@@ -136,7 +138,8 @@ def _number(name: str, text: str, info: FieldInfo, value: Any, common: dict[str,
         return
     ends: dict[str, Any] = {"min_value": kind(min(span.low, value)), "max_value": kind(max(span.high, value))}
     share = kind is float and span.high <= 1 and name.endswith(("sparsity", "participation"))
-    st.slider(text, **ends, step=kind(span.step), format="percent" if share else None, **common)
+    fine = "%.3f" if span.step < 0.01 else None
+    st.slider(text, **ends, step=kind(span.step), format="percent" if share else fine, **common)
 
 
 def _limits(info: FieldInfo, kind: type) -> tuple[Any, Any]:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from fedlab_core.lab import Federation
 from fedlab_core.models.gating import open_frequency
+from fedlab_core.pruning.budget import ChannelCosts
 from fedlab_core.types import Params, ServerState
 
 GATE_CLIENTS, GATE_EXAMPLES = 30, 100
@@ -17,6 +18,15 @@ def gate_sizes(params: Params) -> dict[str, int]:
     """Channels of every gated layer, by name; none where the model has no gates."""
     bias = ".gate.bias"
     return {name.removesuffix(bias): len(values) for name, values in params.items() if name.endswith(bias)}
+
+
+def device_channels(federation: Federation, server: ServerState) -> dict[str, Tensor]:
+    """Of a DWNP run, which channels of each layer server (row 0) and devices keep, bool [1 + K, C] by weight."""
+    if "channels" not in server.state:
+        return {}
+    costs = ChannelCosts.of_model(federation.model, federation.layer_flops)
+    layers = server.state["channels"].bool().split(costs.sizes, 1)
+    return {units.weight: kept for units, kept in zip(costs.units, layers, strict=True)}
 
 
 def client_gates(federation: Federation, server: ServerState, layer: str) -> tuple[list[int], Tensor]:

@@ -10,8 +10,8 @@ from app import engine, live, session
 from app.actions import ACTIVE
 from app.charts import chart
 from app.words import STATUS, escape, title
-from fedlab_core.measures import GATE_CLIENTS, GATE_EXAMPLES, client_gates, gate_sizes
-from fedlab_core.plots.gates import open_frequency_heatmap
+from fedlab_core.measures import GATE_CLIENTS, GATE_EXAMPLES, client_gates, device_channels, gate_sizes
+from fedlab_core.plots.gates import device_channels_heatmap, open_frequency_heatmap
 from fedlab_core.plots.layers import kept_changes_bars, layer_density_heatmap
 from fedlab_core.plots.masks import View, mask_map
 from fedlab_core.runs.store import RunInfo
@@ -70,6 +70,7 @@ def _picture(run: RunInfo) -> None:
         st.info("Nothing of this model can be pruned.", icon=":material/grid_off:")
         return
     _open_channels(run, stored, server)
+    _device_networks(run, server)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         layer, view = _choose_layer(masks), _choose_view()
     if view == "magnitude" and stored != at:
@@ -101,6 +102,22 @@ def _open_channels(run: RunInfo, stored: int, server: ServerState) -> None:
     st.caption(
         f"After round {stored}, on up to {GATE_EXAMPLES} training images of each of up to {GATE_CLIENTS} clients."
     )
+
+
+def _device_networks(run: RunInfo, server: ServerState) -> None:
+    """Which channels each device keeps, once a hypernetwork has given every one its own."""
+    if "channels" not in server.state or server.state["channels"].all():
+        return
+    st.subheader("Sub-networks of the devices", anchor=False)
+    try:
+        layers = device_channels(engine.lab(run.experiment), server)
+    except ValueError as error:
+        st.error(f"The sub-networks cannot be shown here: {escape(str(error))}.", icon=":material/error:")
+        return
+    layer = st.selectbox("Layer of channels", list(layers), key="masks:device-layer")
+    names = ["server", *(f"device {device}" for device in range(len(layers[layer]) - 1))][: GATE_CLIENTS + 1]
+    kept = layers[layer][: len(names)]
+    chart(device_channels_heatmap(names, kept, layer=layer, dark=session.dark()), "masks:devices")
 
 
 def _mask_before(run: RunInfo, at: int, masks: Masks) -> Masks | None:

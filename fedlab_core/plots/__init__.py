@@ -8,7 +8,7 @@ next. Figures over rounds take rows: `rows(records)`, or what the run store give
 from fedlab_core.plots.compare import accuracy_against, schedule_curve
 from fedlab_core.plots.curves import accuracy_curve, bytes_ledger, loss_curve, sparsity_curve
 from fedlab_core.plots.data import image_grid, label_heatmap, size_bars
-from fedlab_core.plots.gates import open_frequency_heatmap
+from fedlab_core.plots.gates import device_channels_heatmap, open_frequency_heatmap
 from fedlab_core.plots.layers import kept_changes_bars, layer_density_heatmap, overlap_heatmap
 from fedlab_core.plots.masks import mask_map
 from fedlab_core.plots.records import rows
@@ -19,6 +19,7 @@ __all__ = [
     "accuracy_against",
     "accuracy_curve",
     "bytes_ledger",
+    "device_channels_heatmap",
     "format_bytes",
     "format_flops",
     "format_percent",

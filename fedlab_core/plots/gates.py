@@ -1,4 +1,4 @@
-"""Figures of dynamic pruning: which channels images open."""
+"""Figures of channels: those that images open (dynamic pruning), those that devices keep (DWNP)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
-from fedlab_core.plots.style import CIVIDIS, format_percent
+from fedlab_core.plots.style import CIVIDIS, format_percent, theme
 from fedlab_core.plots.theme import nothing_yet, sheet
 
 
@@ -40,6 +40,52 @@ def open_frequency_heatmap(
     )
     figure.update_traces(hovertemplate="%{y}, channel %{x}: open for %{z:.0%} of the images<extra></extra>")
     figure.update_xaxes(title_text="channel", showgrid=False, type="category")
+    return figure.update_yaxes(showgrid=False, type="category", autorange="reversed")
+
+
+def device_channels_heatmap(
+    names: Sequence[str], kept_DC: ArrayLike, *, layer: str = "", dark: bool = False
+) -> go.Figure:
+    """Which channels of a layer the server and each device keep: sub-networks side by side.
+
+    Args:
+        names: of the server and the D - 1 devices.
+        kept_DC: 1 where kept, else 0.
+        layer: its name.
+        dark: for a dark background.
+
+    Raises:
+        ValueError: not one row a name.
+    """
+    kept = np.asarray(kept_DC, dtype=float)
+    if not names:
+        return nothing_yet("No sub-networks to compare", "Run dwnp to its pruning round.", key="devices", dark=dark)
+    if kept.ndim != 2 or len(kept) != len(names):
+        raise ValueError(f"kept_DC has shape {kept.shape}; allowed is ({len(names)}, C), one row a name")
+    shared = int(kept.all(0).sum())
+    place = f" of {layer}" if layer else ""
+    sentence = (
+        f"Of {kept.shape[1]} channels{place}, the server keeps {int(kept[0].sum())}; a device "
+        f"{kept[1:].sum(1).mean() if len(kept) > 1 else 0:.1f} on average, and {shared} are in all sub-networks"
+    )
+    figure = sheet(sentence, key="devices", dark=dark, height=180 + 18 * len(names))
+    look = theme(dark)
+    channels = [str(channel) for channel in range(kept.shape[1])]
+    scale = [[0, look.pruned], [0.5, look.pruned], [0.5, look.kept], [1, look.kept]]
+    figure.add_heatmap(
+        z=kept,
+        x=channels,
+        y=list(names),
+        colorscale=scale,
+        zmin=0,
+        zmax=1,
+        showscale=False,
+        xgap=1,
+        ygap=1,
+        customdata=np.where(kept > 0, "kept", "dropped"),
+    )
+    figure.update_traces(hovertemplate="%{y}, channel %{x}: %{customdata}<extra></extra>")
+    figure.update_xaxes(title_text="channel (dark: kept)", showgrid=False, type="category")
     return figure.update_yaxes(showgrid=False, type="category", autorange="reversed")
 
 

@@ -108,6 +108,21 @@ def test_masks_of_a_run_with_gates_show_which_channels_are_open(dashboard: AppTe
     assert not page.exception
 
 
+def test_masks_of_a_run_with_sub_networks_show_them(dashboard: AppTest, store: RunStore) -> None:
+    settings = {
+        "federation.rounds": 2,
+        "federation.local_epochs": 1,
+        "data.num_clients": 3,
+        "strategy.prune_after": 0.5,
+    }
+    run_id = store.create(recipe("dwnp-digits").replace(settings))
+    execute(store, run_id)
+    page = visit(dashboard, "masks", run=run_id)
+    assert charts(page) == 4
+    page.selectbox(key="masks:device-layer").select_index(1).run()
+    assert not page.exception
+
+
 def test_open_channels_without_the_data_are_explained(
     dashboard: AppTest, store: RunStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

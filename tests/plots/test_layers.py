@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 import torch
 
-from fedlab_core.plots import kept_changes_bars, layer_density_heatmap, open_frequency_heatmap, overlap_heatmap
+from fedlab_core.plots import (
+    device_channels_heatmap,
+    kept_changes_bars,
+    layer_density_heatmap,
+    open_frequency_heatmap,
+    overlap_heatmap,
+)
 from fedlab_core.plots.style import GROWN_SINCE, LIGHT, PRUNED_SINCE
 
 from .conftest import MakeRun
@@ -77,6 +83,13 @@ def test_overlap_of_one_and_of_a_hundred_clients() -> None:
 def test_overlap_wants_one_row_a_client() -> None:
     with pytest.raises(ValueError, match=r"iou_KK has shape \(2, 2\); allowed is \(3, 3\)"):
         overlap_heatmap(["a", "b", "c"], np.eye(2))
+
+
+def test_sub_networks_are_counted_in_the_title() -> None:
+    figure = device_channels_heatmap(["server", "a", "b"], [[1, 1, 1, 0], [1, 1, 0, 0], [1, 0, 0, 0]], layer="conv1")
+    assert "Of 4 channels of conv1, the server keeps 3; a device 1.5 on average, and 1 are in all" in title(figure)
+    with pytest.raises(ValueError, match=r"allowed is \(1, C\)"):
+        device_channels_heatmap(["server"], [[1, 0], [1, 1]])
 
 
 def test_open_channels_are_counted_in_the_title() -> None:
