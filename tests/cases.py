@@ -1,5 +1,7 @@
 """What many tests are repeated for."""
 
+import pytest
+
 from fedlab_core.models import build_model
 from fedlab_core.strategies import make_strategy, strategy_names
 
@@ -26,7 +28,7 @@ def model_for(strategy: str) -> str:
 
 
 PAIRS = [
-    (model, strategy)
+    pytest.param(model, strategy, marks=() if model in ("mlp", "cnn_small") else pytest.mark.slow)
     for model in SMALL_MODELS
     for strategy in strategy_names()
     if model != "mlp" or model_for(strategy) == "mlp"

@@ -247,6 +247,7 @@ def whole():
     return records[-1].state.sha256()
 
 
+@pytest.mark.slow
 @posix
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_ctrl_c_saves_says_how_to_go_on_and_exits_130(fedlab, whole, tmp_path, number, code):
@@ -266,6 +267,7 @@ def test_ctrl_c_saves_says_how_to_go_on_and_exits_130(fedlab, whole, tmp_path, n
     assert resumed["state_sha256"] == whole
 
 
+@pytest.mark.slow
 @posix
 def test_a_killed_run_is_listed_as_interrupted_and_resumes_to_the_same_bytes(fedlab, whole, tmp_path):
     with begun(tmp_path / "runs.sqlite") as process:
@@ -303,6 +305,7 @@ def sweep(fedlab):
     return call
 
 
+@pytest.mark.slow
 def test_a_sweep_says_what_it_plans_then_each_run_then_the_means(fedlab, sweep, run):
     plan, *ended, means = sweep("--processes", "2")
     assert (plan["runs"], plan["processes"]) == (4, 2)
@@ -324,6 +327,7 @@ def test_a_sweep_says_what_it_plans_then_each_run_then_the_means(fedlab, sweep, 
     assert same["state_sha256"] == alone["state_sha256"]
 
 
+@pytest.mark.slow
 def test_a_sweep_for_people(fedlab):
     result = fedlab("sweep", "fedsparsify-digits", "--rounds", "2", "--name", "rates", *GRID, *TINY, "--processes", "1")
     assert result.exit_code == 0
@@ -357,6 +361,7 @@ def test_a_sweep_for_people(fedlab):
     assert refused(fedlab("show", sweep_id), f"there is no run '{sweep_id}'")
 
 
+@pytest.mark.slow
 def test_a_run_of_a_sweep_that_fails_is_named_and_the_exit_code_says_so(fedlab):
     wild = ("--grid", "federation.learning_rate=10,0.05", "--set", "federation.momentum=0.99")
     result = fedlab("sweep", "fedsparsify-digits", "--rounds", "2", *wild, *TINY, "--processes", "2")
@@ -391,6 +396,7 @@ def test_a_sweep_that_is_not_there(fedlab):
     assert refused(fedlab("sweep"), "there is no recipe ''")
 
 
+@pytest.mark.slow
 @posix
 def test_ctrl_c_leaves_a_sweep_that_goes_on(fedlab, sweep, tmp_path):
     store = str(tmp_path / "runs.sqlite")

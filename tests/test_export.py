@@ -35,6 +35,7 @@ def run(tmp_path: Path, **settings: str) -> tuple[Federation, torch.Tensor, Path
     return federation, said, tmp_path / "model.safetensors"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["mlp", "resnet20"])
 def test_a_smaller_network_says_the_same(tmp_path: Path, model: str) -> None:
     federation, said, path = run(tmp_path, model__name=model)

@@ -25,6 +25,8 @@ from fedlab_core.processes import MOST, Crew, HelperError, default_processes, sp
 from fedlab_core.rounds import initial_record, run_round
 from fedlab_core.simulation import simulate
 
+pytestmark = pytest.mark.slow  # processes come and go
+
 BASE = Experiment().replace({"data.num_clients": 6, "federation.rounds": 3, "federation.local_epochs": 1})
 STRATEGIES = ["fedavg", "fedprox", "fedsparsify-global", "fedsparsify-local", "random", "channel-pruning"]
 

@@ -92,6 +92,7 @@ def test_test_examples_go_to_clients_at_random_where_there_are_too_few() -> None
     assert float(tested.float().mean()) == pytest.approx(num_clients / 2, abs=80)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("partition", PARTITIONS)
 def test_a_hundred_thousand_clients(partition: str) -> None:
     """Idle clients cost an index tensor each, and nothing runs once per client and class."""

@@ -99,6 +99,7 @@ def test_fast_equals_loop(name: str, strategy: str) -> None:
     assert all(not torch.equal(loop[0].params[n], start[n]) for n in start if n.endswith("weight") and "norm" not in n)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LARGE_MODELS)
 def test_gradients_of_large_models(name: str) -> None:
     """Stacked and one by one, the second client with a short batch; whole runs of such depth amplify any rounding."""

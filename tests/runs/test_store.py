@@ -301,6 +301,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "waitid"), reason="SIGKILL and zombies are of POSIX")
 @pytest.mark.parametrize("status", ["running", "paused"])
 def test_a_run_whose_process_was_killed_is_interrupted(store, status):

@@ -17,6 +17,8 @@ from fedlab_core.runs.grid import Grid
 from fedlab_core.runs.store import RunError, RunStore
 from fedlab_core.runs.sweep import check_data, run_sweep, unfinished
 
+pytestmark = pytest.mark.slow  # processes come and go
+
 AXES = {"strategy.final_sparsity": [0.5, 0.9], "federation.seed": [0, 1]}
 LONG = 100_000
 

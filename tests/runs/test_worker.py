@@ -13,6 +13,8 @@ from fedlab_core.runs.execute import execute
 from fedlab_core.runs.store import RunStore
 from fedlab_core.runs.worker import WorkerPool
 
+pytestmark = pytest.mark.slow  # processes come and go
+
 LONG = {"federation.rounds": 100_000}
 
 needs_kill = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="SIGKILL is a POSIX signal")

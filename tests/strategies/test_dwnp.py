@@ -71,6 +71,7 @@ def test_phases_cost_what_they_send(finished: tuple[Federation, list[RoundRecord
     assert records[8].effective_flops < 0.65 * records[8].dense_flops
 
 
+@pytest.mark.slow
 def test_the_hypernetwork_learns_the_budget() -> None:
     """Without any adjustment at the end: the draws of later rounds keep fewer FLOPs than those of the first."""
     experiment = BASE.replace(
@@ -100,6 +101,7 @@ def test_devices_are_tested_on_their_own_networks(finished: tuple[Federation, li
     assert strategy.personal(records[3].state, 0, federation.context(3)) is None
 
 
+@pytest.mark.slow
 def test_statistics_of_a_channel_come_from_those_who_have_it() -> None:
     """With BatchNorm: what no device has kept would fade to a variance of zero, and the server's network blow up."""
     settings = {"model.name": "resnet20", "data.num_clients": 3, "federation.rounds": 5, "strategy.prune_after": 0.4}

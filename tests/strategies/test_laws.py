@@ -110,6 +110,7 @@ def test_fedprox_gradient_by_hand() -> None:
     assert after.params["w"].item() == pytest.approx(1 - 0.1 * 0.5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["mlp", "cnn_small", "resnet20"])
 def test_channel_pruning_takes_whole_units(model: str) -> None:
     """A unit is there with everything that belongs to it, or not at all; s_t is passed by less than a unit a layer."""
