@@ -14,6 +14,7 @@ BASE = Experiment().replace(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", strategy_names())
 def test_resumed_equals_uninterrupted(name: str) -> None:
     experiment = BASE.replace({"strategy.name": name, "model.name": model_for(name)})

@@ -53,6 +53,7 @@ def test_the_smallest_filters_go_with_their_biases_and_readers() -> None:
     assert masks["b.bias"].all()
 
 
+@pytest.mark.slow
 @given(name=st.sampled_from(SMALL_MODELS), targets=st.lists(st.floats(0, 0.99), min_size=1, max_size=3))
 def test_the_target_is_reached_by_the_fewest_units_and_masks_are_nested(name: str, targets: list[float]) -> None:
     params, layers = model_of(name)

@@ -103,6 +103,7 @@ def test_no_global_randomness(finished: tuple[Experiment, list[RoundRecord]]) ->
     assert torch.equal(before, torch.random.get_rng_state())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", strategy_names())
 def test_loop_and_fast_agree_over_whole_runs(name: str) -> None:
     experiment = base(name)

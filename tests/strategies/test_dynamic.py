@@ -30,6 +30,7 @@ def run(**settings: object) -> list[RoundRecord]:
     return list(simulate(BASE.replace({key.replace("__", "."): value for key, value in settings.items()})))
 
 
+@pytest.mark.slow
 def test_gates_save_flops_and_no_bytes() -> None:
     gates = run(strategy__name="dynamic-gate", strategy__ratio=0.5, model__name="cnn_small")
     dense = run(model__name="cnn_small")
@@ -51,6 +52,7 @@ def test_gates_behind_a_sigmoid_are_trained_alike_by_both_trainers() -> None:
     assert all(torch.allclose(fast.state.params[n], w, atol=1e-4) for n, w in loop.state.params.items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["fedavg", "fedprox", "fednova"])
 def test_gates_on_other_methods(method: str) -> None:
     settings = {"strategy__name": "dynamic-gate", "strategy__base": method, "model__name": "cnn_small"}
@@ -85,6 +87,7 @@ def test_threshold_by_hand() -> None:
     assert seen == [[0.9, 0.4, 0.46], [0.8, 0, 0], [0.7, 0, 0.01], [0.6, 0, 0]]
 
 
+@pytest.mark.slow
 def test_threshold_sends_what_is_left_and_lets_it_grow_back() -> None:
     records = run(strategy__name="dynamic-threshold", strategy__tau=0.05, model__name="cnn_small")
     assert records[-1].sparsity > 0.3
