@@ -60,7 +60,15 @@ def compare_on(name: str, rates: dict[str, float], options: argparse.Namespace) 
         found = Comparison(workload, systems, data, options.lock, known).measure(
             rounds, options.repeats, options.trials
         )
-    return {"rounds": rounds, "flops": flops, "floor_ms": round(floor_ms, 2), "systems": found}
+    measured = {kind: round(rate, 1) for kind, rate in rates.items()}
+    return {
+        "rounds": rounds,
+        "repeats": options.repeats,
+        "gflop_per_s": measured,
+        "flops": flops,
+        "floor_ms": round(floor_ms, 2),
+        "systems": found,
+    }
 
 
 def compare(options: argparse.Namespace) -> dict[str, Any]:
@@ -71,9 +79,7 @@ def compare(options: argparse.Namespace) -> dict[str, Any]:
     return {
         "machine": machine() | {"usable_cores": CORES, "memory_gb": round(psutil.virtual_memory().total / 1e9)},
         "versions": {**REQUIREMENTS, "torch": version("torch"), "numpy": version("numpy")},
-        "gflop_per_s": {kind: round(rate, 1) for kind, rate in rates.items()},
         "memory": MEMORY_KIND,
-        "repeats": options.repeats,
         "load_average_before": load,
         "workloads": {name: compare_on(name, rates, options) for name in options.workloads},
     }

@@ -24,7 +24,7 @@ def tables(result: dict[str, Any]) -> str:
         "In brackets: with the setup that needs least.",
         "### Against what the machine can do",
         _floors(result),
-        _rate_sentence(result),
+        "The rates, in GFLOP/s, were measured just before each comparison, one thread on each core at the same time.",
         "### Setups and losses",
         _setups(result),
         _machine_sentence(result),
@@ -102,20 +102,14 @@ def _floors(result: dict[str, Any]) -> str:
     rows.append(
         _row(["GFLOP in the median round", *(f"{sum(w['flops'].values()) / 1e9:.2f}" for w in workloads.values())])
     )
-    rows.append(_row(["ms at the measured rate", *(_ms(w["floor_ms"]) for w in workloads.values())]))
+    for kind, title in (("matrix", "matrix products"), ("convolution", "convolutions, forward and backward")):
+        rows.append(_row([f"rate of {title}", *(f"{w['gflop_per_s'][kind]:.0f}" for w in workloads.values())]))
+    rows.append(_row(["ms at the measured rates", *(_ms(w["floor_ms"]) for w in workloads.values())]))
     cells = []
     for name, workload in workloads.items():
         ours = _measured(result, name).get("ours")
         cells.append(f"{100 * workload['floor_ms'] / ours['median_ms']:.0f} %" if ours else "-")
     return "\n".join([*rows, _row(["percent of it that fedlab_core reaches", *cells])])
-
-
-def _rate_sentence(result: dict[str, Any]) -> str:
-    rates = result["gflop_per_s"]
-    return (
-        f"Measured just before, one thread on each core at the same time: {rates['matrix']:.0f} GFLOP/s in matrix "
-        f"products, {rates['convolution']:.0f} GFLOP/s in convolutions (forward and backward)."
-    )
 
 
 def _setups(result: dict[str, Any]) -> str:
@@ -131,8 +125,9 @@ def _setups(result: dict[str, Any]) -> str:
 
 def _machine_sentence(result: dict[str, Any]) -> str:
     host = result["machine"]
+    repeats = ", ".join(f"{name} {workload['repeats']}" for name, workload in result["workloads"].items())
     return (
         f"Machine: {host['processor']}, {host['usable_cores']} cores, {host['memory_gb']} GB, {host['system']}, Python "
-        f"{host['python']}, torch {host['torch']} for all systems. Medians of {result['repeats']} repeats. "
+        f"{host['python']}, torch {host['torch']} for all systems. Medians over repeats: {repeats}. "
         f"Memory is {result['memory']}."
     )
