@@ -2,10 +2,10 @@
 
     FEDLAB_DATA=/where/FashionMNIST/is python benchmarks/fashion_mnist.py [--processes P] [--models FOLDER]
 
-Network, learning rate and batch size are those of Stripelis et al. 2022 (arXiv 2204.12430) for this data set; 10 clients
-take part in each of 100 rounds of one local epoch (the paper: 200 rounds of four). What has been measured already is
-not measured again unless its settings have changed. Results: results/fashion_mnist.json, the finished models as files,
-and the part of docs/REPRODUCTION.md between the marks.
+Network, learning rate and batch size are those of Stripelis et al. 2022 (arXiv 2204.12430) for this data set; 10
+clients take part in each of 100 rounds of one local epoch (the paper: 200 rounds of four). What has been measured
+already is not measured again unless its settings have changed. Results: results/fashion_mnist.json, the finished models
+as files, and the part of docs/REPRODUCTION.md between the marks.
 """
 
 from __future__ import annotations
@@ -202,10 +202,11 @@ def report(rows: list[dict[str, Any]]) -> str:
     host, density = machine(), mean_density(0.95)
     tables = "\n\n".join(f"### {words}\n\n{table(rows, name)}" for name, words in PARTITIONS.items())
     return f"""
-The 2-layer network of Stripelis et al. 2022 (118,282 parameters), 10 clients, all in every round, {ROUNDS} rounds of one
-local epoch, batch 32, SGD with learning rate 0.02, one seed. Sparsity is counted over weights (biases are never pruned).
-MB: 10^6 bytes of really encoded messages, masks included, over clients and rounds. A message is compressed for masks; the
-exported file is an ordinary dense network without the units that are gone. A call of the export: median, one thread.
+The 2-layer network of Stripelis et al. 2022 (118,282 parameters), 10 clients, all in every round, {ROUNDS} rounds of
+one local epoch, batch 32, SGD with learning rate 0.02, one seed. Sparsity is counted over weights (biases are never
+pruned). MB: 10^6 bytes of really encoded messages, masks included, over clients and rounds. A message leaves out masked
+weights; the exported file is an ordinary dense network without the units that are gone. A call of the export: median,
+one thread.
 
 {tables}
 

@@ -78,7 +78,7 @@ def seconds(federation: Federation, payload: bytes, clients: int, slimmed: bool)
     """Time of training, and of the clients' side of one round."""
     slimming.WORTHWHILE = 0.9 if slimmed else 0.0
     TimedTrainer.spent_s = 0.0
-    downloads = [(client, payload) for client in range(clients)]
+    downloads = [rounds.Download(client, payload) for client in range(clients)]
     start = time.perf_counter()
     rounds.client_side(federation, downloads, RoundContext(1, 1, 0))
     return TimedTrainer.spent_s, time.perf_counter() - start

@@ -97,9 +97,10 @@ class Helper:
 
     def send(self, experiment: Experiment, round: int, downloads: Sequence[Download]) -> None:
         """Give it a share of the clients. Raises HelperError."""
-        payloads = list({id(payload): payload for _, payload in downloads}.values())
-        which = {id(payload): place for place, payload in enumerate(payloads)}
-        head: dict[str, Any] = {"round": round, "clients": [[k, which[id(payload)]] for k, payload in downloads]}
+        payloads = list({id(part): part for one in downloads for part in (one.payload, one.memory)}.values())
+        which = {id(part): place for place, part in enumerate(payloads)}
+        clients = [[one.client_id, which[id(one.payload)], which[id(one.memory)]] for one in downloads]
+        head: dict[str, Any] = {"round": round, "clients": clients}
         if self._knows != experiment.hash:
             head["experiment"], self._knows = experiment.to_json(), experiment.hash
         try:
@@ -234,7 +235,8 @@ def _serve(tasks: queue.SimpleQueue[Frame | None], gone: threading.Event, replie
         try:
             if "experiment" in task.head:
                 known = _built(task.head["experiment"])
-            downloads = [(client, task.payloads[place]) for client, place in task.head["clients"]]
+            parts = task.payloads
+            downloads = [Download(client, parts[down], parts[own]) for client, down, own in task.head["clients"]]
             reports = client_side(known, downloads, known.context(task.head["round"]), leave_if_alone)
             reply = Frame({"effective_flops": [r.effective_flops for r in reports]}, [r.payload for r in reports])
         except _Orphaned:

@@ -102,7 +102,7 @@ class Crew:
         Raises:
             HelperError: a helper died or could not do its part.
         """
-        sizes = [int(federation.data.sizes[client]) for client, _ in downloads]
+        sizes = [int(federation.data.sizes[client]) for client, *_ in downloads]
         shares = split(sizes, min(self.processes, len(sizes)))
         reports: dict[int, Report] = {}
 

@@ -16,8 +16,10 @@ from fedlab_core.data.cohort import LocalData
 from fedlab_core.federation.evaluation import Evaluation, evaluate
 from fedlab_core.federation.messages import (
     pack_assignment,
+    pack_memory,
     pack_update,
     unpack_assignment,
+    unpack_memory,
     unpack_update,
 )
 from fedlab_core.federation.slimming import SlimTrainer
@@ -46,8 +48,12 @@ class Report(NamedTuple):
     effective_flops: float
 
 
-Download = tuple[int, bytes]
-"""A client's id and its encoded assignment."""
+class Download(NamedTuple):
+    """A client's id, its encoded assignment, and what it has kept itself (encoded, to be handed on; never charged)."""
+
+    client_id: int
+    payload: bytes
+    memory: bytes = b""
 
 
 class RunClients(Protocol):
@@ -64,14 +70,17 @@ def client_side(
 ) -> list[Report]:
     """Every client reads its download, trains, prunes what it sends, and uploads; equal downloads are decoded once."""
     memory = MaskMemory()
-    payloads = {id(payload): payload for _, payload in downloads}
+    payloads = {id(one.payload): one.payload for one in downloads}
     decoded = {key: unpack_assignment(payload, -1, memory) for key, payload in payloads.items()}
     reports: dict[int, Report] = {}
     for cohort in _cohorts(federation, downloads):
-        assignments = [replace(decoded[id(payload)], client_id=client_id) for client_id, payload in cohort]
+        assignments = [
+            replace(decoded[id(one.payload)], client_id=one.client_id, memory=unpack_memory(one.memory))
+            for one in cohort
+        ]
         for assignment, update in zip(assignments, _train(federation, assignments, ctx, on_step), strict=True):
             reports[update.client_id] = _upload(federation, assignment, update, ctx, memory)
-    return [reports[client_id] for client_id, _ in downloads]
+    return [reports[one.client_id] for one in downloads]
 
 
 def _cohorts(federation: Federation, downloads: Sequence[Download]) -> list[Sequence[Download]]:
@@ -79,7 +88,7 @@ def _cohorts(federation: Federation, downloads: Sequence[Download]) -> list[Sequ
     settings = federation.experiment.federation
     one = BACKWARD_FACTOR * settings.batch_size * sum(federation.layer_flops.values())
     width = max(1, round(STEP_FLOPS / max(one, 1)))
-    by_size = sorted(downloads, key=lambda download: -int(federation.data.sizes[download[0]]))
+    by_size = sorted(downloads, key=lambda download: -int(federation.data.sizes[download.client_id]))
     return [by_size[start : start + width] for start in range(0, len(by_size), width)]
 
 
@@ -121,7 +130,7 @@ def run_round(
         accuracy_before_purge=tested.accuracy if unpruned else _evaluate(federation, before, ctx).accuracy,
         train_loss=_mean_loss(updates),
         upload_bytes=sum(len(report.payload) for report in reports),
-        download_bytes=sum(len(payload) for _, payload in downloads),
+        download_bytes=sum(len(one.payload) for one in downloads),
         dense_flops=BACKWARD_FACTOR * seen * sum(federation.layer_flops.values()),
         effective_flops=round(sum(report.effective_flops for report in reports)),
         round_s=time.perf_counter() - start,
@@ -169,14 +178,16 @@ def _broadcast(
 ) -> list[Download]:
     """Every client's download; equal ones are encoded once."""
     payloads: dict[tuple[int, ...], bytes] = {}
-    sent = [federation.experiment.strategy.assign(server, client_id, ctx) for client_id in clients]
+    strategy = federation.experiment.strategy
+    sent = [strategy.assign(server, client_id, ctx) for client_id in clients]
+    kept = [pack_memory(strategy.memory(server, client_id, ctx)) for client_id in clients]
     keys = []
     for assignment in sent:
         groups = (assignment.params, assignment.buffers, assignment.masks, assignment.extras)
         keys.append(tuple(id(tensor) for named in groups for tensor in named.values()))
         if keys[-1] not in payloads:
             payloads[keys[-1]] = pack_assignment(assignment)
-    return [(assignment.client_id, payloads[key]) for assignment, key in zip(sent, keys, strict=True)]
+    return [Download(one.client_id, payloads[key], own) for one, key, own in zip(sent, keys, kept, strict=True)]
 
 
 def _train(

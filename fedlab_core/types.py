@@ -100,13 +100,17 @@ def seeded_generator(*key: int | str) -> torch.Generator:
 
 @dataclass(frozen=True)
 class Assignment:
-    """What client `client_id` downloads: its model, its masks, and extras; every tensor is charged as bytes."""
+    """What client `client_id` downloads: its model, its masks, and extras; every tensor is charged as bytes.
+
+    `memory` is what the client itself has kept from earlier rounds: it does not travel and is not charged.
+    """
 
     client_id: int
     params: Params
     buffers: Buffers
     masks: Masks
     extras: dict[str, Tensor] = field(default_factory=dict)
+    memory: dict[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -126,7 +130,8 @@ class Update:
 class ServerState:
     """All that survives a round; a checkpoint is exactly one of these. Pruned entries of `params` are zero.
 
-    `state` is whatever the strategy remembers, as tensors by name (control variates, a hypernetwork, ...).
+    `state` is whatever the strategy remembers, as tensors by name (control variates, a hypernetwork, ...), and what its
+    clients do: a run has to be able to go on from here.
     """
 
     params: Params

@@ -22,7 +22,7 @@ from fedlab_core.experiment import Experiment
 from fedlab_core.helpers import Frame, may_fork, read, write
 from fedlab_core.lab import Federation
 from fedlab_core.processes import MOST, Crew, HelperError, default_processes, split
-from fedlab_core.rounds import initial_record, run_round
+from fedlab_core.rounds import Download, initial_record, run_round
 from fedlab_core.simulation import simulate
 
 pytestmark = pytest.mark.slow  # processes come and go
@@ -98,7 +98,7 @@ def test_a_killed_helper_is_said_and_the_next_round_goes_on(crew: Crew) -> None:
 
 def test_what_fails_in_a_helper_is_named(crew: Crew) -> None:
     federation = Federation.of(BASE)
-    crew._helpers[0].send(federation.experiment, 1, [(0, b"no message")])
+    crew._helpers[0].send(federation.experiment, 1, [Download(0, b"no message")])
     with pytest.raises(HelperError, match="a helper process failed in round 1: CodecError"):
         crew._helpers[0].receive(1, lambda: None)
 

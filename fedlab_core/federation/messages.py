@@ -56,6 +56,16 @@ def unpack_update(payload: bytes, client_id: int, server: ServerState, memory: M
     return Update(client_id, groups["params"], groups["buffers"], masks, num_examples, train_loss, extras)
 
 
+def pack_memory(memory: Mapping[str, Tensor]) -> bytes:
+    """What a client has kept itself, for whoever computes for that client. It is no message: nobody sends it."""
+    return encode(dict(memory)) if memory else b""
+
+
+def unpack_memory(payload: bytes) -> dict[str, Tensor]:
+    """The tensors of `pack_memory`."""
+    return decode(payload).tensors if payload else {}
+
+
 def pack_masks(masks: Masks) -> bytes:
     """Masks alone, one bit an entry: what a client sends that was asked which weights to keep."""
     packed = {name: torch.from_numpy(np.packbits(mask.numpy())) for name, mask in masks.items()}

@@ -79,6 +79,9 @@ class ClientProgram(Protocol):
 Correction = Callable[[ClientState, Params], Params]
 """Changes a gradient before the SGD step, e.g. FedProx's pull towards the received model."""
 
+ReportMore = Callable[[ClientState, LocalSettings], dict[str, Tensor]]
+"""What one client uploads beside its model, e.g. how far FedNova has gone."""
+
 
 @dataclass(frozen=True)
 class MaskedSGD:
@@ -88,11 +91,12 @@ class MaskedSGD:
     Computed as w <- w - lr (v * m), which is the same because w is under the mask already, and one pass over memory:
     memory is what a step costs.
 
-    `slimmable` must be asked for: it depends on `correct`, and on what a class derived from this one does.
+    `slimmable` must be asked for: it depends on `correct` and `report`, and on what a class derived from this one does.
     """
 
     settings: LocalSettings
     correct: Correction | None = None
+    report: ReportMore | None = None
     elementwise: bool = True
     slimmable: bool = False
 
@@ -108,7 +112,7 @@ class MaskedSGD:
             keep={name: mask.to(params[name].dtype) for name, mask in masks.items()},
             velocity={name: torch.zeros_like(weight) for name, weight in params.items()},
             anchor=assignment.params,
-            extras=assignment.extras,
+            extras={**assignment.extras, **assignment.memory},
             loss_sum=torch.tensor(0.0, dtype=torch.float64),
             num_steps=torch.tensor(0),
         )
@@ -142,4 +146,5 @@ class MaskedSGD:
             masks=state.masks,
             num_examples=int(state.num_examples),
             train_loss=float(state.loss_sum / max(int(state.num_steps), 1)),
+            extras=self.report(state, self.settings) if self.report else {},
         )

@@ -44,7 +44,7 @@ class SlimTrainer:
         on_step: OnStep = no_step_hook,
     ) -> list[Update]:
         """See `Trainer.train`."""
-        may_cut = program.slimmable and not any(one.extras for one in assignments)
+        may_cut = program.slimmable and not any(one.extras or one.memory for one in assignments)
         slimmed = self._worthwhile(model, assignments) if may_cut else None
         if slimmed is None:
             return self.trainer.train(model, program, assignments, data, ctx, on_step)

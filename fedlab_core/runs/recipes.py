@@ -103,6 +103,12 @@ def fednova_digits() -> Experiment:
 
 
 @_recipe
+def scaffold_digits() -> Experiment:
+    """SCAFFOLD on digits: dense, clients correct their steps by what the others' data want; twice the bytes."""
+    return _DIGITS.replace({"strategy.name": "scaffold"})
+
+
+@_recipe
 def one_shot_digits() -> Experiment:
     """OneShot to 90 % on digits: dense for half of the rounds, one cut, then fine-tuning."""
     return _DIGITS.replace({"strategy.name": "one-shot", "strategy.final_sparsity": 0.9})

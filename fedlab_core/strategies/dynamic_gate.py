@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 from torch import nn
@@ -10,11 +9,12 @@ from torch import nn
 from fedlab_core.costs.flops import BACKWARD_FACTOR
 from fedlab_core.federation.programs import ClientProgram, LocalSettings
 from fedlab_core.models.gating import gated, open_shares
-from fedlab_core.strategies.base import Strategy, hyper, make_strategy
-from fedlab_core.types import Masks, Params, RoundContext, ServerState, Update
+from fedlab_core.strategies.base import hyper
+from fedlab_core.strategies.underneath import Underneath
+from fedlab_core.types import Masks, RoundContext
 
 
-class DynamicGate(Strategy):
+class DynamicGate(Underneath):
     """A small gate in front of every convolution opens the k channels that matter most for the image at hand.
 
     A closed channel costs nothing and learns nothing from that image. The network itself stays whole, gates are trained
@@ -38,23 +38,14 @@ class DynamicGate(Strategy):
         help="What a gate sees: means of the input's maps, as in the code's ResNet, or a sigmoid of them, as in its "
         "VGG, under which small networks hardly tell images apart.",
     )
-    base: Literal["fedavg", "fedprox", "fednova"] = hyper(
-        "fedavg",
-        symbol="",
-        help="What averages the clients underneath: FedAvg, FedProx with its default μ, or FedNova.",
-    )
 
     def prepare(self, model: nn.Sequential) -> nn.Sequential:
         """The model with gates."""
         return gated(model, self.ratio, self.signal == "sigmoid")
 
     def program(self, settings: LocalSettings) -> ClientProgram:
-        """What the method underneath runs."""
-        return make_strategy({"name": self.base}).program(settings)
-
-    def aggregate(self, updates: Sequence[Update], previous: ServerState) -> Params:
         """As the method underneath."""
-        return make_strategy({"name": self.base}).aggregate(updates, previous)
+        return self.local(settings)
 
     def training_flops(self, masks: Masks, ctx: RoundContext) -> float:
         """Only what open channels read and make, and the gates themselves."""

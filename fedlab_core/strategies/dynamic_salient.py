@@ -9,9 +9,9 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from fedlab_core.federation.aggregation import weighted_mean
 from fedlab_core.federation.programs import ClientProgram, ClientState, LocalSettings, MaskedSGD
-from fedlab_core.strategies.base import Strategy, hyper
+from fedlab_core.strategies.base import hyper
+from fedlab_core.strategies.underneath import Underneath
 from fedlab_core.types import Assignment, Batch, GradFn, Params, RoundContext, ServerState, Update
 
 Salience = Literal["taylor", "magnitude", "gradient"]
@@ -22,7 +22,7 @@ SALIENCE = {
 }
 
 
-class DynamicSalient(Strategy):
+class DynamicSalient(Underneath):
     """In every step, the gradient of each layer keeps its most salient entries only; all other weights stand still.
 
     Our reading of the paper's text, whose code does not have it: salience is |w g| on the batch at hand, layer by
@@ -47,22 +47,24 @@ class DynamicSalient(Strategy):
 
     def program(self, settings: LocalSettings) -> ClientProgram:
         """SGD that moves salient weights."""
-        return SalientSGD(settings, keep_ratio=self.keep_ratio, salience=self.salience)
+        base = self.local(settings)
+        return SalientSGD(settings, base.correct, base.report, keep_ratio=self.keep_ratio, salience=self.salience)
 
     def aggregate(self, updates: Sequence[Update], previous: ServerState) -> Params:
-        """The mean, with what did not move as it was sent."""
+        """As the method underneath, with what did not move as it was sent."""
         whole = []
         for update in updates:
             filled = {n: torch.where(m, update.params[n], previous.params[n]) for n, m in update.masks.items()}
             whole.append(Update(**{**vars(update), "params": {**update.params, **filled}}))
-        return weighted_mean(whole)
+        return super().aggregate(whole, previous)
 
 
 @dataclass(frozen=True)
 class SalientSGD(MaskedSGD):
     """v <- momentum v + g, w <- w - lr (v * M), with M of the current batch; never what the server has pruned.
 
-    Biases and norms are always trained.
+    Biases and norms are always trained. M is chosen by the gradient of the loss, before the method underneath corrects
+    it.
     """
 
     keep_ratio: float = 1.0
@@ -76,8 +78,9 @@ class SalientSGD(MaskedSGD):
     def step(self, state: ClientState, batch: Batch, grad: GradFn, ctx: RoundContext) -> ClientState:
         """One step on the salient weights."""
         loss, grads, buffers = grad(state.params, state.buffers, batch)
+        steps = self.correct(state, grads) if self.correct else grads
         for name, weight in state.params.items():
-            step = state.velocity[name].mul_(self.settings.momentum).add_(grads[name])
+            step = state.velocity[name].mul_(self.settings.momentum).add_(steps[name])
             if name in state.masks:
                 salience = SALIENCE[self.salience](weight, grads[name]).masked_fill(state.keep[name] == 0, -1.0)
                 chosen = _largest(salience, self.keep_ratio, loss.dim()) & (salience >= 0)

@@ -10,11 +10,12 @@ import torch
 
 from fedlab_core.costs.flops import BACKWARD_FACTOR
 from fedlab_core.federation.programs import ClientProgram, ClientState, LocalSettings, MaskedSGD
-from fedlab_core.strategies.base import Strategy, hyper
+from fedlab_core.strategies.base import hyper
+from fedlab_core.strategies.underneath import Underneath
 from fedlab_core.types import Assignment, Batch, GradFn, Masks, RoundContext, ServerState, Update
 
 
-class DynamicThreshold(Strategy):
+class DynamicThreshold(Underneath):
     """At the end of each local epoch, weights up to tau in magnitude become zero; no mask is kept, they may grow back.
 
     Clients send what is left: our addition, the paper's code sends all. It looks at convolutions only; ours at all
@@ -37,7 +38,8 @@ class DynamicThreshold(Strategy):
 
     def program(self, settings: LocalSettings) -> ClientProgram:
         """Dense SGD, cut at the end of each epoch."""
-        return ThresholdSGD(settings, tau=self.tau)
+        base = self.local(settings)
+        return ThresholdSGD(settings, base.correct, base.report, tau=self.tau)
 
     def prune_upload(self, server: ServerState, update: Update, ctx: RoundContext) -> Masks:
         """What is above the threshold after the last epoch."""
@@ -47,7 +49,8 @@ class DynamicThreshold(Strategy):
         self, server: ServerState, updates: Sequence[Update], ctx: RoundContext
     ) -> tuple[Masks, dict[str, Any]]:
         """What some client has kept: where nobody did, the mean is zero. It tells what is sent, not what may grow."""
-        return {name: torch.stack([u.masks[name] for u in updates]).any(0) for name in server.masks}, server.state
+        kept = {name: torch.stack([u.masks[name] for u in updates]).any(0) for name in server.masks}
+        return kept, super().update_masks(server, updates, ctx)[1]
 
     def training_flops(self, masks: Masks, ctx: RoundContext) -> float:
         """Dense: between two cuts all weights are computed with."""

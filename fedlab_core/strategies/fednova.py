@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar
 
 import torch
+from torch import Tensor
 
 from fedlab_core.federation.aggregation import weighted_mean
 from fedlab_core.federation.programs import ClientProgram, ClientState, LocalSettings, MaskedSGD
@@ -27,7 +28,7 @@ class FedNova(Strategy):
 
     def program(self, settings: LocalSettings) -> ClientProgram:
         """SGD that says how far it has gone."""
-        return CountingSGD(settings, slimmable=True)
+        return MaskedSGD(settings, report=_count, slimmable=True)
 
     def aggregate(self, updates: Sequence[Update], previous: ServerState) -> Params:
         """Normalised averaging."""
@@ -41,12 +42,11 @@ class FedNova(Strategy):
         return weighted_mean(moved)
 
 
-@dataclass(frozen=True)
-class CountingSGD(MaskedSGD):
-    """Masked SGD; a = (tau - rho (1 - rho^tau) / (1 - rho)) / (1 - rho) goes along: momentum rho makes steps longer."""
+def effective_steps(state: ClientState, settings: LocalSettings) -> float:
+    """a = (tau - rho (1 - rho^tau) / (1 - rho)) / (1 - rho): momentum rho makes steps longer."""
+    steps, rho = int(state.num_steps), settings.momentum
+    return (steps - rho * (1 - rho**steps) / (1 - rho)) / (1 - rho)
 
-    def end(self, state: ClientState) -> Update:
-        """The model, and a."""
-        steps, rho = int(state.num_steps), self.settings.momentum
-        effective = (steps - rho * (1 - rho**steps) / (1 - rho)) / (1 - rho)
-        return replace(super().end(state), extras={STEPS: torch.tensor(effective, dtype=torch.float64)})
+
+def _count(state: ClientState, settings: LocalSettings) -> dict[str, Tensor]:
+    return {STEPS: torch.tensor(effective_steps(state, settings), dtype=torch.float64)}

@@ -52,11 +52,24 @@ def test_gates_behind_a_sigmoid_are_trained_alike_by_both_trainers() -> None:
     assert all(torch.allclose(fast.state.params[n], w, atol=1e-4) for n, w in loop.state.params.items())
 
 
+@pytest.mark.parametrize("base", ["fedprox", "fednova", "scaffold"])
+@pytest.mark.parametrize(
+    "form", [{"name": "dynamic-salient", "keep_ratio": 1}, {"name": "dynamic-threshold", "tau": 0}]
+)
+def test_without_pruning_it_is_the_method_underneath(form: dict[str, object], base: str) -> None:
+    settings = {f"strategy__{key}": value for key, value in form.items()}
+    here = run(**settings, strategy__base=base, federation__rounds=2)[-1].state
+    plain = run(strategy__name=base, federation__rounds=2)[-1].state
+    assert all(torch.allclose(here.params[name], weight, atol=1e-6) for name, weight in plain.params.items())
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["fedavg", "fedprox", "fednova"])
-def test_gates_on_other_methods(method: str) -> None:
-    settings = {"strategy__name": "dynamic-gate", "strategy__base": method, "model__name": "cnn_small"}
-    assert run(**settings, federation__rounds=2)[-1].test_accuracy > 0.2
+@pytest.mark.parametrize("base", ["fedprox", "fednova", "scaffold"])
+def test_gates_on_other_methods(base: str) -> None:
+    settings = {"strategy__name": "dynamic-gate", "model__name": "cnn_small", "federation__rounds": 2}
+    last, fedavg = run(**settings, strategy__base=base)[-1], run(**settings)[-1]
+    assert last.test_accuracy > 0.2
+    assert not torch.equal(last.state.params["conv2.gate.weight"], fedavg.state.params["conv2.gate.weight"])
 
 
 def test_clients_open_different_channels() -> None:
