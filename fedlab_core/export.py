@@ -1,17 +1,22 @@
-"""A trained model as one safetensors file, without the units that masks have switched off: a smaller dense network.
+"""A trained model as one file, without the units that masks have switched off: a smaller dense network.
 
 save_model("small.safetensors", federation, record.state)
 model = load_model("small.safetensors")  # an ordinary torch.nn.Sequential, ready to classify
+save_onnx("small.onnx", model, (1, 8, 8))  # for any other program that reads ONNX
 """
 
 from __future__ import annotations
 
+import copy
 import json
+from importlib.util import find_spec
 from os import PathLike
+from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 
 from fedlab_core.experiment import Experiment
 from fedlab_core.lab import Federation
@@ -25,15 +30,21 @@ FORMAT = "fedlab_core model 1"
 Path = str | PathLike[str]
 
 
-def save_model(path: Path, federation: Federation, server: ServerState) -> None:
-    """Write the model with whatever it takes to build it again; units that are masked for good are left out.
+def small_model(federation: Federation, server: ServerState) -> nn.Sequential:
+    """The trained network in evaluation mode; units that are masked for good are left out.
 
     Single masked weights stay, as zeros: only whole units make a dense network smaller. The outputs are those of the
     masked model.
     """
     slimmed = slim(federation.model, [server.masks])
+    model = copy.deepcopy(slimmed.model if slimmed else federation.model)  # the federation's own stays without weights
     tensors = {**server.params, **server.buffers}
-    tensors = slimmed.cut(tensors) if slimmed else tensors
+    return _with(model, slimmed.cut(tensors) if slimmed else tensors)
+
+
+def save_model(path: Path, federation: Federation, server: ServerState) -> None:
+    """Write `small_model` with whatever it takes to build it again."""
+    tensors = small_model(federation, server).state_dict()
     about = {
         "format": FORMAT,
         "experiment": federation.experiment.to_json(),
@@ -63,6 +74,49 @@ def load_model(path: Path) -> nn.Sequential:
     model = _of_shapes(whole, "", {name: tuple(tensor.shape) for name, tensor in tensors.items()})
     if model.state_dict().keys() != tensors.keys():
         raise ValueError(f"{path} is damaged: its tensors are not those of {experiment.model.name}")
+    return _with(model, tensors)
+
+
+def save_onnx(path: Path, model: nn.Module, input_shape: tuple[int, ...]) -> None:
+    """Write a network with its weights as ONNX: "images" [B, *input_shape] in, "logits" [B, C] out, B as you like.
+
+    Args:
+        path: of the file.
+        model: from `small_model` or `load_model`.
+        input_shape: of one example, without the batch axis.
+
+    Raises:
+        ValueError: the extra `onnx` is not installed.
+    """
+    if missing := [name for name in ("onnx", "onnxscript") if find_spec(name) is None]:
+        raise ValueError(f"ONNX needs {' and '.join(missing)}; install them: pip install 'fedlab_core[onnx]'")
+    program = torch.onnx.export(
+        model,
+        (torch.zeros(2, *input_shape),),  # not one: a batch of one would be taken for a constant
+        input_names=["images"],
+        output_names=["logits"],
+        dynamic_shapes=({0: "batch"},),
+        custom_translation_table={torch.ops.aten.sort.stable: _sort_to_onnx},
+        dynamo=True,
+        verbose=False,
+    )
+    from onnx_ir.passes.common import ClearMetadataAndDocStringPass
+
+    assert program is not None  # it is only where the exporter writes the file itself
+    ClearMetadataAndDocStringPass()(program.model)  # the paths of this machine's Python files, among others
+    program.save(path)
+
+
+def _sort_to_onnx(x: Any, stable: bool = True, dim: int = -1, descending: bool = False) -> Any:
+    """What `models.blocks.Gated` sorts by, which PyTorch cannot translate. TopK, too, has the first of equals first."""
+    from onnxscript import opset20 as op
+
+    size: Any = op.Constant(value_ints=[x.shape[dim]])
+    return op.TopK(x, size, axis=dim, largest=int(descending), sorted=1)
+
+
+def _with(model: nn.Sequential, tensors: dict[str, Tensor]) -> nn.Sequential:
+    """The model with its numbers, ready to classify."""
     model.load_state_dict(tensors, assign=True, strict=False)  # strictly, norms would want counters of batches
     return model.eval().requires_grad_(False)
 

@@ -57,7 +57,7 @@ SIDEWAYS = {
 # What is built on the core; the core knows nothing of it.
 OUTSIDE = {"app", "benchmarks", "notebooks", "tests"}
 
-# Toolkits stay at the edge, so that the core runs without a browser, a notebook or Flower.
+# Toolkits stay at the edge, so that the core runs without a browser, a notebook, Flower or ONNX.
 TOOLKITS: dict[str, set[str]] = {
     "plotly": {"plots", "lessons"},
     "ipywidgets": {"lessons"},
@@ -65,6 +65,8 @@ TOOLKITS: dict[str, set[str]] = {
     "IPython": {"lessons"},
     "flwr": {"flower"},
     "streamlit": set(),
+    "onnx_ir": {"export"},
+    "onnxscript": {"export"},
 }
 
 # Loading with these can run code that a file brings along; tensors go into safetensors, the rest into JSON.
