@@ -7,6 +7,7 @@ U units.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple, cast
@@ -28,7 +29,8 @@ class Link(NamedTuple):
         units: U, outputs of `source`.
         spread: inputs of `target` for each unit, side by side: more than one where maps were flattened.
         bias: whether `source` adds one.
-        norm: name and layer of the norm in between, if there is one.
+        between: names and layers that have numbers of their own for each unit, in their order: norms, and depthwise
+            convolutions, which filter every unit by itself.
         dropouts: names of the dropouts in between.
     """
 
@@ -37,14 +39,14 @@ class Link(NamedTuple):
     units: int
     spread: int
     bias: bool
-    norm: tuple[str, nn.BatchNorm2d | nn.GroupNorm] | None
+    between: tuple[tuple[str, nn.BatchNorm2d | nn.GroupNorm | nn.Conv2d], ...]
     dropouts: tuple[str, ...]
 
     @property
     def group(self) -> int:
         """Units that GroupNorm mixes: they can only be cut together."""
-        norm = self.norm[1] if self.norm else None
-        return norm.num_channels // norm.num_groups if isinstance(norm, nn.GroupNorm) else 1
+        norms = [layer for _, layer in self.between if isinstance(layer, nn.GroupNorm)]
+        return math.lcm(*(norm.num_channels // norm.num_groups for norm in norms))
 
 
 class Chain(NamedTuple):
@@ -69,37 +71,49 @@ def chains(model: nn.Module, prefix: str = "") -> list[Chain]:
 def links(chain: Chain) -> list[Link | None]:
     """From each layer of weights to the next. None where it is not known how the units pass: nothing is cut there.
 
-    Known are ReLU, pooling, flattening, `InputDropout`, and at most one norm that sees the units themselves
-    (BatchNorm2d or GroupNorm, with weight and bias), between convolutions without groups and linear layers.
+    Known are ReLU, pooling, flattening, `InputDropout`, norms that see the units themselves (BatchNorm2d or GroupNorm,
+    with weight and bias) and depthwise convolutions, between convolutions without groups and linear layers.
     """
     layers = [(chain.prefix + name, layer) for name, layer in chain.layers.named_children()]
-    weighted = [place for place, (_, layer) in enumerate(layers) if isinstance(layer, nn.Conv2d | nn.Linear)]
+    weighted = [place for place, (_, layer) in enumerate(layers) if _mixes_units(layer)]
     return [_link(layers[start : end + 1]) for start, end in pairwise(weighted)]
 
 
+def is_depthwise(layer: nn.Module) -> bool:
+    """Whether it is a convolution that makes each output from the input of the same number alone."""
+    return isinstance(layer, nn.Conv2d) and 1 < layer.groups == layer.in_channels == layer.out_channels
+
+
+def _mixes_units(layer: nn.Module) -> bool:
+    return isinstance(layer, nn.Conv2d | nn.Linear) and not is_depthwise(layer)
+
+
 def _link(layers: Sequence[tuple[str, nn.Module]]) -> Link | None:
-    (source, makes), *between, (target, reads) = layers
+    (source, makes), *passed, (target, reads) = layers
     units, inputs = len(cast(Tensor, makes.weight)), cast(Tensor, reads.weight).shape[1]
-    norms = [(name, layer) for name, layer in between if type(layer) in (nn.BatchNorm2d, nn.GroupNorm)]
-    others = [layer for _, layer in between if not any(layer is norm for _, norm in norms)]
-    known = all(type(layer) in _BY_UNIT for layer in others) and all(_sees_units(layer, units) for _, layer in norms)
+    between = tuple((name, layer) for name, layer in passed if _keeps_units(layer, units))
+    others = [layer for name, layer in passed if name not in dict(between)]
+    known = all(type(layer) in _BY_UNIT for layer in others)
     flat = [layer for layer in others if isinstance(layer, nn.Flatten)]
     kinds = (type(makes), type(reads), bool(flat))
     fits = kinds in ((nn.Conv2d, nn.Conv2d, False), (nn.Linear, nn.Linear, False), (nn.Conv2d, nn.Linear, True))
     plain = all(getattr(layer, "groups", 1) == 1 for layer in (makes, reads))
     plain = plain and all((layer.start_dim, layer.end_dim) == (1, -1) for layer in flat)
     spread = inputs // units
-    if not (known and fits and plain and len(norms) <= 1 and inputs == units * spread and (flat or spread == 1)):
+    if not (known and fits and plain and inputs == units * spread and (flat or spread == 1)):
         return None
-    dropouts = tuple(name for name, layer in between if isinstance(layer, InputDropout))
-    return Link(source, target, units, spread, makes.bias is not None, norms[0] if norms else None, dropouts)  # type: ignore[arg-type]
+    dropouts = tuple(name for name, layer in passed if isinstance(layer, InputDropout))
+    return Link(source, target, units, spread, makes.bias is not None, between, dropouts)  # type: ignore[arg-type]
 
 
-def _sees_units(norm: nn.Module, units: int) -> bool:
-    if isinstance(norm, nn.GroupNorm):
-        return norm.affine and norm.num_channels == units
-    # Without momentum, BatchNorm averages over all batches so far; that is not used here.
-    return isinstance(norm, nn.BatchNorm2d) and norm.affine and norm.num_features == units and bool(norm.momentum)
+def _keeps_units(layer: nn.Module, units: int) -> bool:
+    """Whether it is a layer with numbers for each unit that gives out as many, in their order."""
+    if type(layer) is nn.GroupNorm:
+        return layer.affine and layer.num_channels == units
+    if type(layer) is nn.BatchNorm2d:
+        # Without momentum, BatchNorm averages over all batches so far; that is not used here.
+        return layer.affine and layer.num_features == units and bool(layer.momentum)
+    return is_depthwise(layer)
 
 
 def smaller(layer: nn.Module, inputs: int | None, outputs: int | None) -> nn.Module:
@@ -111,6 +125,10 @@ def smaller(layer: nn.Module, inputs: int | None, outputs: int | None) -> nn.Mod
     with torch.device("meta"):
         if isinstance(layer, nn.Linear):
             return nn.Linear(inputs or layer.in_features, outputs or layer.out_features, layer.bias is not None)
+        if isinstance(layer, nn.Conv2d) and is_depthwise(layer):
+            left = outputs or layer.out_channels
+            how = (layer.kernel_size, layer.stride, layer.padding, layer.dilation, left, layer.bias is not None)
+            return nn.Conv2d(left, left, *how, layer.padding_mode)  # type: ignore[arg-type]
         if isinstance(layer, nn.Conv2d):
             size = (inputs or layer.in_channels, outputs or layer.out_channels, layer.kernel_size)
             how = (layer.stride, layer.padding, layer.dilation, layer.groups, layer.bias is not None)

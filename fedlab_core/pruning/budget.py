@@ -1,7 +1,7 @@
 """FLOPs of a network of which channels are kept, as DWNP counts them; differentiable in the channels.
 
-U_l channels of gated layer l; a_l in [0, 1] says which are kept. Counted are layers that make or read gated channels:
-multiplications, and three operations (norm, activation) for each number that comes out.
+U_l channels of gated layer l; a_l in [0, 1] says which are kept. Counted are layers that make, filter (depthwise) or
+read gated channels: multiplications, and three operations (norm, activation) for each number that comes out.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ MARGIN = 0.005
 
 
 class _Layer(NamedTuple):
-    """One layer of weights: multiplications, numbers that come out, and which gated layers it reads and makes."""
+    """One layer of weights: multiplications, numbers that come out, and which gated layers it reads and makes.
+
+    A depthwise convolution only makes: both its multiplications and its outputs are as many as the channels.
+    """
 
     products: float
     outputs: float
@@ -42,10 +45,12 @@ class ChannelCosts:
         cls, units: Sequence[Units], shapes: Mapping[str, torch.Size], layer_flops: Mapping[str, int]
     ) -> ChannelCosts:
         """From the model's hidden units, shapes of parameters and forward FLOPs by weight."""
-        makes = {one.weight: place for place, one in enumerate(units)}
+        makes = {name: place for place, one in enumerate(units) for name in (one.weight, *one.more)}
         reads = {one.reader: place for place, one in enumerate(units)}
         layers = []
-        for name in dict.fromkeys(name for one in units for name in (one.weight, one.reader)):
+        for name in dict.fromkeys(name for one in units for name in (one.weight, *one.more, one.reader)):
+            if name not in layer_flops:
+                continue  # biases and norms are among the three operations
             products = layer_flops[name] / 2
             outputs = products / (shapes[name].numel() / shapes[name][0])
             layers.append(_Layer(products, outputs, reads.get(name), makes.get(name)))
@@ -83,10 +88,10 @@ class ChannelCosts:
         return list(flat.split(self.sizes))
 
     def masks(self, a: Sequence[Tensor], like: Masks) -> Masks:
-        """Masks of all tensors in `like`: a channel goes with what makes it, its bias and norm, and what reads it."""
+        """Masks of all tensors in `like`: a channel goes with all that is its own, and what reads it."""
         masks = dict(like)
         for one, row in zip(self.units, a, strict=True):
-            for name in (one.weight, *one.vectors):
+            for name in (one.weight, *one.more):
                 masks[name] = masks[name] & row.bool().view(-1, *[1] * (masks[name].dim() - 1))
             masks[one.reader] = masks[one.reader] & by_reader(row.bool(), masks[one.reader])
         return masks

@@ -9,12 +9,14 @@ unit is there, where the unit is
   stays so: the weights that read it get no gradient, and those that make it are held at zero.
 
 Between two layers of weights, ReLU, max-pooling, flattening and dropout treat every unit by itself: zero stays zero,
-and silent stays silent. Norms do not:
+and silent stays silent. Norms and depthwise convolutions do not:
 
 - BatchNorm turns a zero into its own bias: the unit is zero behind it only where the norm's weight and bias are masked,
   too. And it keeps running statistics of what goes in. They depend on the data, so that only units that go in as zero
   are cut: their statistics fade by (1 - momentum) in every step, and `Slimmed.restore` lets them fade as well.
 - GroupNorm mixes the channels of a group: only whole groups are cut.
+- A depthwise convolution has a filter for every unit: what comes out is zero where its bias is masked, and the filter is
+  masked or reads a zero.
 
 Everywhere else (see `models.gates.links`) all units stay. Our own derivation; tests compare every model with training
 under masks. U units of a link, O outputs and I input units of a layer.
@@ -111,18 +113,17 @@ def slim(model: nn.Module, masks: Sequence[Masks]) -> Slimmed | None:
 
 def _dead_units(chain: Sequence[Link | None], masks: Masks) -> list[Tensor]:
     """The units that can be cut under `masks`, bool [U] by link; meaningless where that is None."""
-    leaving, arriving = _zero_units(chain, masks)
+    steady, arriving = _zero_units(chain, masks)
     dead: list[Tensor] = []
     silent_O = _NONE
-    for link, zero_U, zero_read_U in reversed(list(zip(chain, leaving, arriving, strict=True))):
-        silent_U = _NONE
+    for link, steady_U, zero_read_U in reversed(list(zip(chain, steady, arriving, strict=True))):
+        silent_U = dead_U = _NONE
         if link is not None:
             live_OU = _live(masks, link.target, link.units)
             silent_U = ~_any(live_OU & ~silent_O.unsqueeze(1), 0)
-            if link.norm and isinstance(link.norm[1], nn.BatchNorm2d):
-                silent_U = silent_U & zero_U
-            silent_U = _whole_groups(link, silent_U)
-        dead.append(silent_U | zero_read_U)
+            silent_U = _whole_groups(link, silent_U & steady_U)
+            dead_U = silent_U | _whole_groups(link, zero_read_U & steady_U)
+        dead.append(dead_U)
         silent_O = silent_U
     return dead[::-1]
 
@@ -132,24 +133,37 @@ _NONE = torch.zeros(1, dtype=torch.bool)
 
 
 def _zero_units(chain: Sequence[Link | None], masks: Masks) -> tuple[list[Tensor], list[Tensor]]:
-    """Units that are zero where they leave their layer, and where the next layer reads them, bool [U] by link."""
-    leaving, arriving = [], []
+    """Units whose running statistics fade, whatever the data, and units that are zero where the next layer reads them.
+
+    Both bool [U] by link. Without BatchNorm, there are no statistics, and all units are steady.
+    """
+    steady, arriving = [], []
     zero_I = _NONE
     for link in chain:
-        zero_U = read_U = _NONE
+        steady_U, zero_U = ~_NONE, _NONE
         if link is not None:
             live_UI = _live(masks, link.source, len(zero_I))
             zero_U = ~_any(live_UI & ~zero_I, 1)
             if link.bias:
                 zero_U = zero_U & _masked(masks, f"{link.source}.bias")
-            read_U = zero_U
-            if link.norm:
-                weight_U, bias_U = (_masked(masks, f"{link.norm[0]}.{part}") for part in ("weight", "bias"))
-                read_U = _whole_groups(link, read_U & weight_U & bias_U)
-        leaving.append(zero_U)
-        arriving.append(read_U)
-        zero_I = read_U
-    return leaving, arriving
+            for name, layer in link.between:
+                if isinstance(layer, nn.BatchNorm2d):
+                    steady_U = steady_U & zero_U
+                zero_U = _zero_behind(name, layer, zero_U, masks)
+            zero_U = _whole_groups(link, zero_U)
+        steady.append(steady_U)
+        arriving.append(zero_U)
+        zero_I = zero_U
+    return steady, arriving
+
+
+def _zero_behind(name: str, layer: nn.Module, zero_U: Tensor, masks: Masks) -> Tensor:
+    """Units that are zero behind a norm or a depthwise convolution, from those that go in as zero."""
+    weight_U = _masked(masks, f"{name}.weight")
+    if isinstance(layer, nn.Conv2d):
+        zero_U = zero_U | weight_U
+        return zero_U if layer.bias is None else zero_U & _masked(masks, f"{name}.bias")
+    return zero_U & weight_U & _masked(masks, f"{name}.bias")
 
 
 def _live(masks: Masks, layer: str, units: int) -> Tensor:
@@ -170,7 +184,9 @@ def _any(mask: Tensor, axis: int) -> Tensor:
 
 
 def _masked(masks: Masks, name: str) -> Tensor:
-    return ~masks[name] if name in masks else _NONE
+    """Units of which everything in this tensor is masked, [U]; without a mask none, [1]."""
+    mask = masks.get(name)
+    return _NONE if mask is None else ~_any(mask.reshape(len(mask), -1), 1)
 
 
 def _whole_groups(link: Link, marked_U: Tensor) -> Tensor:
@@ -188,11 +204,10 @@ def _slimmed(model: nn.Sequential, kept_units: Sequence[tuple[Link, Tensor]]) ->
         spread = (kept_U.unsqueeze(1) * link.spread + torch.arange(link.spread)).flatten()
         outputs[link.source], inputs[link.target] = kept_U, spread
         inputs |= dict.fromkeys(link.dropouts, spread)
-        if link.norm:
-            name, norm = link.norm
+        for name, layer in link.between:
             outputs[name] = kept_U
-            if isinstance(norm, nn.BatchNorm2d) and norm.momentum:
-                fading |= {f"{name}.{part}": 1 - norm.momentum for part in ("running_mean", "running_var")}
+            if isinstance(layer, nn.BatchNorm2d) and layer.momentum:
+                fading |= {f"{name}.{part}": 1 - layer.momentum for part in ("running_mean", "running_var")}
     rows, columns = {}, {}
     for name, layer in model.named_modules():
         for part, tensor in (*layer.named_parameters(recurse=False), *layer.named_buffers(recurse=False)):

@@ -22,12 +22,13 @@ class Units(NamedTuple):
 
     Attributes:
         weight: row u makes unit u, [U, ...].
-        vectors: bias of the layer, weight and bias of its norm, [U] each.
+        more: what else has a row for each unit, [U, ...]: bias of the layer, weights and biases of norms and of
+            depthwise convolutions behind it.
         reader: weight of the next layer, [O, U x positions, ...]: several columns a unit behind flattened maps.
     """
 
     weight: str
-    vectors: tuple[str, ...]
+    more: tuple[str, ...]
     reader: str
 
 
@@ -38,16 +39,17 @@ def hidden_units(model: nn.Module) -> list[Units]:
 
 
 def _units(link: Link) -> Units:
-    vectors = [f"{link.source}.bias"] if link.bias else []
-    if link.norm:
-        vectors += [f"{link.norm[0]}.weight", f"{link.norm[0]}.bias"]
-    return Units(f"{link.source}.weight", tuple(vectors), f"{link.target}.weight")
+    more = [f"{link.source}.bias"] if link.bias else []
+    for name, layer in link.between:
+        more += [f"{name}.{part}" for part, _ in layer.named_parameters()]
+    return Units(f"{link.source}.weight", tuple(more), f"{link.target}.weight")
 
 
 def purge_units(params: Params, masks: Masks, target: float, layers: Sequence[Units]) -> Masks:
     """Drop the units whose incoming weights have the smallest L1 norms (Li et al. 2017, arXiv 1608.08710).
 
-    A unit goes with all that belongs to it: the weights that make it, its bias, its norm, and the weights that read it.
+    A unit goes with all that belongs to it: the weights that make it, its bias, its norm, the filter of its own that a
+    depthwise convolution has, and the weights that read it.
     Our reading: every hidden layer loses the same share of its units, the smallest share at which at least
     `target` x P of the P maskable weights are gone. A layer keeps one unit, the output layer keeps all. What is pruned
     stays pruned, and is the first to be counted.
@@ -71,10 +73,10 @@ def purge_units(params: Params, masks: Masks, target: float, layers: Sequence[Un
 def drop_units(params: Params, masks: Masks, share: float, layers: Sequence[Units]) -> Masks:
     """`masks` without the int(share x U) weakest units of each hidden layer; one always stays."""
     pruned = dict(masks)
-    for weight, vectors, reader in layers:
+    for weight, more, reader in layers:
         kept_U = torch.ones(len(params[weight]), dtype=torch.bool)
         kept_U[_weakest_first(params[weight], masks.get(weight))[: _gone(len(kept_U), share)]] = False
-        for name in (weight, *vectors):
+        for name in (weight, *more):
             if name in masks:
                 pruned[name] = pruned[name] & kept_U.view(-1, *[1] * (params[name].dim() - 1))
         if reader in masks:
@@ -100,8 +102,8 @@ def _sparsity(params: Params, masks: Masks, layers: Sequence[Units], share: floa
     """Masked / maskable weights if every hidden layer loses `share` of its units, without making the masks."""
     kept = {name: float(params[name].numel()) for name in masks}
     total = sum(kept.values())
-    for weight, vectors, reader in layers:
+    for weight, more, reader in layers:
         units = len(params[weight])
-        for name in {weight, *vectors, reader} & masks.keys():
+        for name in {weight, *more, reader} & masks.keys():
             kept[name] *= 1 - _gone(units, share) / units  # once for its own units, once for those that it reads
     return 1 - sum(kept.values()) / max(total, 1)

@@ -21,6 +21,7 @@ from fedlab_core.pruning.units import drop_units, hidden_units
 from fedlab_core.rounds import initial_record, run_round
 from fedlab_core.strategies import make_strategy
 from fedlab_core.types import Assignment, Masks, RoundContext, RoundRecord, Update, seeded_generator
+from tests.cases import TRAINING_INPUT
 
 SETTINGS = LocalSettings(local_epochs=2, batch_size=4, learning_rate=0.05, momentum=0.9)
 SIZES = (5, 12, 1, 7)
@@ -67,10 +68,10 @@ def assignments(model: nn.Module, share: float, own_masks: bool) -> list[Assignm
     return [Assignment(client, sent, buffers, masks(client)) for client in range(len(SIZES))]
 
 
-def data(model: nn.Module) -> list[LocalData]:
+def data(model: nn.Module, shape: tuple[int, ...] = SHAPE) -> list[LocalData]:
     def local(client: int, size: int) -> LocalData:
         generator = seeded_generator("data", client)
-        x_NI = torch.randn(size, *SHAPE, generator=generator, dtype=torch.float64)
+        x_NI = torch.randn(size, *shape, generator=generator, dtype=torch.float64)
         y_N = torch.randint(0, 3, (size,), generator=generator)
         rows_N = torch.arange(size)
         return LocalData.of(client, (x_NI, y_N, rows_N), 2, 4, noise_shapes(model), CTX)
@@ -117,6 +118,26 @@ def test_slimmed_equals_masked(name: str, trainer: str, strategy: str, own_masks
         assert difference(a.buffers, b.buffers) < 1e-10
         assert a.masks is one.masks
     assert all(difference(then, {**now.params, **now.buffers}) == 0 for then, now in zip(before, given, strict=True))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("trainer", sorted(TRAINERS))
+def test_a_step_of_slimmed_mobilenet_equals_one_of_the_masked(trainer: str) -> None:
+    """One step of a batch of four: whole runs of such depth amplify any rounding."""
+    shape = TRAINING_INPUT["mobilenet_v2"]
+    model = build_model("mobilenet_v2", shape, 3)
+    program = MaskedSGD(SETTINGS, slimmable=True)
+    given = assignments(model, 0.5, own_masks=True)[:2]
+    step = [replace(one, order_EN=one.order_EN[:1, :4]) for one in data(model, shape)[:2]]
+    watched = Watched(trainer)
+    small = SlimTrainer(watched, forward_flops(model, shape)).train(model, program, given, step, CTX)
+    count = [sum(p.numel() for p in m.parameters()) for m in (watched.models[0], model)]
+    assert count[0] < 0.6 * count[1]
+    for a, b, one in zip(small, TRAINERS[trainer]().train(model, program, given, step, CTX), given, strict=True):
+        assert a.train_loss == pytest.approx(b.train_loss, abs=1e-10)
+        assert difference(a.params, b.params) < 1e-10
+        assert difference(a.buffers, b.buffers) < 1e-10
+        assert difference(a.params, one.params) > 1e-4
 
 
 def test_programs_that_do_not_ask_for_it_get_the_whole_model() -> None:

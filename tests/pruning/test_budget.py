@@ -10,6 +10,7 @@ from fedlab_core.costs.flops import forward_flops
 from fedlab_core.models import build_model, init_params
 from fedlab_core.pruning.budget import ChannelCosts, two_sided
 from fedlab_core.pruning.masks import apply_masks, full_masks
+from fedlab_core.pruning.units import hidden_units
 from fedlab_core.types import seeded_generator
 
 
@@ -37,6 +38,20 @@ def test_a_chain_by_hand() -> None:
     assert costs.total == 64 * 128 + 128 * 128 + 128 * 10 + 3 * (128 + 128 + 10)
     left = 64 * 64 + 64 * 64 + 64 * 10 + 3 * (64 + 64 + 10)
     assert float(costs.share(keeping(costs, 0.5))) == pytest.approx(left / costs.total)
+
+
+def test_a_mobilenet_block_by_hand() -> None:
+    """1 x 1 from 24 to 144, 3 x 3 on each of the 144, 1 x 1 to 24, on 32 x 32; a share of them costs that share."""
+    model = build_model("mobilenet_v2", (3, 32, 32), 10)
+    units = [one for one in hidden_units(model) if one.weight.startswith("block2_2.")]
+    shapes = {name: parameter.shape for name, parameter in model.named_parameters()}
+    costs = ChannelCosts.of(units, shapes, forward_flops(model, (3, 32, 32)))
+
+    def by_hand(channels: int) -> int:
+        return 32 * 32 * (24 * channels + 9 * channels + channels * 24 + 3 * channels + 3 * channels + 3 * 24)
+
+    assert costs.total == by_hand(144)
+    assert float(costs.share(keeping(costs, 0.25))) == pytest.approx(by_hand(36) / by_hand(144))
 
 
 @pytest.mark.parametrize("name", ["mlp", "cnn_small", "resnet20_gn"])

@@ -38,6 +38,21 @@ def test_in_residual_blocks_only_inner_channels_are_units() -> None:
     assert {name.split(".")[-2] for name in untouched} == {"stem", "stem_norm", "norm_b", "fc"}
 
 
+def test_in_mobilenets_blocks_a_channel_has_a_filter_of_its_own() -> None:
+    model = build_model("mobilenet_v2", (1, 8, 8), 10)
+    params, layers = init_params(model, seeded_generator("units"))[0], hidden_units(model)
+    own = ("expand_norm.weight", "expand_norm.bias", "filter.weight", "filter_norm.weight", "filter_norm.bias")
+    ends = ("block2_1.expand.weight", "block2_1.project.weight")
+    assert layers[1] == Units(ends[0], tuple(f"block2_1.{name}" for name in own), ends[1])
+    assert layers[0].weight == "head.weight"  # the chain itself comes before those inside of it
+    assert len(layers) == 17
+    masks = drop_units(params, full_masks(params, tuple(params)), 0.5, layers)
+    assert masks["block2_1.filter.weight"].flatten(1).all(1).tolist() == masks["block2_1.filter_norm.bias"].tolist()
+    assert [masks[f"block2_1.{part}.weight"].double().mean() for part in ("expand", "filter", "project")] == [0.5] * 3
+    untouched = {name.split(".")[-2] for name, mask in masks.items() if mask.all() and "block1" not in name}
+    assert untouched == {"stem", "stem_norm", "project_norm", "fc"}  # of the last one, the biases
+
+
 def test_the_smallest_filters_go_with_their_biases_and_readers() -> None:
     """L1 norms 3, 2 and 2.5: half of three units is one, the second. Behind flattening it has two columns."""
     params = {

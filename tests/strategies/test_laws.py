@@ -121,7 +121,7 @@ def test_channel_pruning_takes_whole_units(model: str) -> None:
             by_unit = masks[layer.weight].flatten(1).any(1)
             reads = masks[layer.reader].view(len(masks[layer.reader]), len(by_unit), -1)
             assert torch.equal(reads.any(2).any(0), by_unit)
-            assert all(torch.equal(masks[name], by_unit) for name in layer.vectors)
+            assert all(torch.equal(masks[name].view(len(by_unit), -1).all(1), by_unit) for name in layer.more)
             assert by_unit.any()
             gone[layer.weight] = 1 - float(by_unit.double().mean())
         assert masks[list(masks)[-1]].all()  # the output layer's bias
