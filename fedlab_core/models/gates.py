@@ -125,14 +125,11 @@ def smaller(layer: nn.Module, inputs: int | None, outputs: int | None) -> nn.Mod
     with torch.device("meta"):
         if isinstance(layer, nn.Linear):
             return nn.Linear(inputs or layer.in_features, outputs or layer.out_features, layer.bias is not None)
-        if isinstance(layer, nn.Conv2d) and is_depthwise(layer):
-            left = outputs or layer.out_channels
-            how = (layer.kernel_size, layer.stride, layer.padding, layer.dilation, left, layer.bias is not None)
-            return nn.Conv2d(left, left, *how, layer.padding_mode)  # type: ignore[arg-type]
         if isinstance(layer, nn.Conv2d):
-            size = (inputs or layer.in_channels, outputs or layer.out_channels, layer.kernel_size)
-            how = (layer.stride, layer.padding, layer.dilation, layer.groups, layer.bias is not None)
-            return nn.Conv2d(*size, *how, layer.padding_mode)  # type: ignore[arg-type]
+            left = outputs or layer.out_channels
+            read, groups = (left, left) if is_depthwise(layer) else (inputs or layer.in_channels, layer.groups)
+            how = (layer.kernel_size, layer.stride, layer.padding, layer.dilation, groups, layer.bias is not None)
+            return nn.Conv2d(read, left, *how, layer.padding_mode)  # type: ignore[arg-type]
         if isinstance(layer, nn.GroupNorm):
             left = outputs or layer.num_channels
             groups = left * layer.num_groups // layer.num_channels

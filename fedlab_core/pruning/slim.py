@@ -15,8 +15,8 @@ and silent stays silent. Norms and depthwise convolutions do not:
   too. And it keeps running statistics of what goes in. They depend on the data, so that only units that go in as zero
   are cut: their statistics fade by (1 - momentum) in every step, and `Slimmed.restore` lets them fade as well.
 - GroupNorm mixes the channels of a group: only whole groups are cut.
-- A depthwise convolution has a filter for every unit: what comes out is zero where its bias is masked, and the filter is
-  masked or reads a zero.
+- A depthwise convolution has a filter for every unit: what comes out is zero where its bias is masked, and the filter
+  is masked or reads a zero.
 
 Everywhere else (see `models.gates.links`) all units stay. Our own derivation; tests compare every model with training
 under masks. U units of a link, O outputs and I input units of a layer.
