@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fedlab_core.arguments import changes_of, whole_number
 from fedlab_core.terminal import execute, execute_sweep
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ app = typer.Typer(
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or a unique beginning of it.")]
 RunOrSweepArgument = Annotated[str, typer.Argument(metavar="RUN", help="The id of a run or of a sweep.")]
 FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="An exported run.")]
+ModelArgument = Annotated[Path, typer.Argument(metavar="FILE", help="NAME.safetensors or NAME.onnx.")]
 SetOption = Annotated[
     list[str], typer.Option("--set", metavar="KEY=VALUE", help="A setting, e.g. data.alpha=0.1; may be repeated.")
 ]
@@ -67,7 +69,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
         except ValueError as error:
             _refuse(str(error))
 
-    return app.command(function.__name__.rstrip("_"))(guarded)
+    return app.command(function.__name__.rstrip("_").replace("_", "-"))(guarded)
 
 
 @command
@@ -95,7 +97,7 @@ def run(
     from fedlab_core.lab import Federation
     from fedlab_core.runs.recipes import recipe as build
 
-    experiment = build(recipe).replace(_changes(settings, rounds))
+    experiment = build(recipe).replace(changes_of(settings, rounds))
     if download:
         load_dataset(experiment.data.dataset, path=experiment.data.path, download=True)
     Federation.of(experiment)  # data that is not there and splits that cannot be are refused before anything is stored
@@ -131,12 +133,12 @@ def sweep(
 
     if resume and (recipe or grid or settings or rounds or name):
         raise ValueError("--resume goes on with a sweep as it is; a recipe or settings make another one")
-    side_by_side = _whole_number("--processes", processes, 1, 64) if processes else default_processes()
+    side_by_side = whole_number("--processes", processes, 1, 64) if processes else default_processes()
     with _opened(store) as opened:
         if resume:
             sweep_id = opened.sweep(resume).sweep_id
         else:
-            wanted = Grid.of(build(recipe).replace(_changes(settings, rounds)), parse_axes(grid))
+            wanted = Grid.of(build(recipe).replace(changes_of(settings, rounds)), parse_axes(grid))
             check_data(wanted)
             _remark(*(cell.experiment for cell in wanted.cells))
             sweep_id = opened.create_sweep(wanted, name=name or recipe)
@@ -200,17 +202,30 @@ def fork(
     from fedlab_core.runs.execute import fork as make_fork
 
     with _opened(store) as opened:
-        changes = _changes(settings, rounds)
-        child = make_fork(opened, run_id, _whole_number("--round", round), changes, name=name, status="interrupted")
+        changes = changes_of(settings, rounds)
+        child = make_fork(opened, run_id, whole_number("--round", round), changes, name=name, status="interrupted")
         _remark(opened.get(child).experiment)
         execute(opened, child, as_json)
 
 
 @command
 def export(run_id: RunArgument, file: FileArgument, store: StoreOption = None) -> None:
-    """Write a run to a file that another store can import."""
+    """Write a whole run, with all of its rounds, to a file that another store can import."""
     with _opened(store) as opened:
         file.write_bytes(opened.export(run_id))
+
+
+@command
+def save_model(
+    run_id: RunArgument, file: ModelArgument, as_json: JsonOption = False, store: StoreOption = None
+) -> None:
+    """Write a run's trained model for use elsewhere, without the units that were pruned; says how small it is."""
+    from fedlab_core.runs.models import save_run_model
+    from fedlab_core.runs.text import json_line
+
+    with _opened(store) as opened:
+        saved = save_run_model(opened, run_id, file)
+    typer.echo(json_line(saved._asdict()) if as_json else saved.text())
 
 
 @command
@@ -266,28 +281,6 @@ def _remark(*experiments: Experiment) -> None:
 def _refuse(message: str) -> None:
     typer.echo(" ".join(message.split()), err=True)
     raise typer.Exit(2)
-
-
-def _changes(settings: list[str], rounds: str) -> dict[str, str]:
-    """`key=value` pairs as settings."""
-    changes = {}
-    for pair in settings:
-        key, equals, value = pair.partition("=")
-        if not equals or not key.strip():
-            raise ValueError(f"--set is {pair!r}; allowed is KEY=VALUE, for example data.alpha=0.1")
-        changes[key.strip()] = value.strip()
-    return changes | ({"federation.rounds": rounds} if rounds else {})
-
-
-def _whole_number(option: str, text: str, low: int | None = None, high: int | None = None) -> int:
-    span = f" from {low} to {high}" if low is not None else ""
-    try:
-        number = int(text)
-        if low is not None and high is not None and not low <= number <= high:
-            raise ValueError
-    except ValueError:
-        raise ValueError(f"{option} is {text!r}; allowed is a whole number{span}") from None
-    return number
 
 
 if __name__ == "__main__":

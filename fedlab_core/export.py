@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from fedlab_core.experiment import Experiment
@@ -51,7 +51,9 @@ def save_model(path: Path, federation: Federation, server: ServerState) -> None:
         "input_shape": json.dumps(federation.data.dataset.input_shape),
         "num_classes": str(federation.data.dataset.num_classes),
     }
-    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path, about)
+    payload = save({name: tensor.contiguous() for name, tensor in tensors.items()}, about)
+    with open(path, "wb") as file:  # for the system's own errors, which `save_file` has not
+        file.write(payload)
 
 
 def load_model(path: Path) -> nn.Sequential:

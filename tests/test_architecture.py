@@ -39,6 +39,7 @@ LAYERS = {
     "plots": 6,
     "lessons": 7,
     "flower": 7,
+    "arguments": 7,
     "terminal": 7,
     "cli": 7,
     "__init__": 8,  # the public names
@@ -51,6 +52,7 @@ SIDEWAYS = {
     ("rounds", "lab"),
     ("processes", "helpers"),
     ("simulation", "processes"),
+    ("cli", "arguments"),
     ("cli", "terminal"),
     ("pruning", "models"),
 }

@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from fedlab_core.cli import app
+from fedlab_core.export import load_model
 from fedlab_core.processes import one_thread
 from fedlab_core.runs.recipes import RECIPES, recipe
 from fedlab_core.runs.store import RunStore
@@ -161,6 +162,41 @@ def test_export_import_delete(fedlab, run, tmp_path):
     assert refused(fedlab("import", str(file)), "damaged")
     assert refused(fedlab("import", str(tmp_path / "nothing")), "nothing: No such file")
     assert refused(fedlab("export", one["run_id"], str(tmp_path)), "Is a directory")
+
+
+def saved_model(fedlab, run, file):
+    """A run that has lost whole units, and what is said of its model."""
+    one = run("--set", "strategy.name=channel-pruning", "--set", "strategy.final_sparsity=0.8", rounds=2)[-1]
+    result = fedlab("save-model", one["run_id"], str(file), "--json")
+    assert result.exit_code == 0, result.stderr
+    return one["run_id"], json.loads(result.stdout)
+
+
+def test_a_trained_model_is_saved_and_said_to_be_smaller(fedlab, run, tmp_path):
+    """mlp on 8 x 8: 64 -> u -> u -> 10, 128 units at first; FLOPs are two for each weight."""
+    run_id, said = saved_model(fedlab, run, file := tmp_path / "small.safetensors")
+    model = load_model(file)
+    assert said["parameters"] == sum(parameter.numel() for parameter in model.parameters())
+    units = model.fc1.out_features
+    assert units < 64
+    assert said["flops"] == 2 * (64 * units + units * units + units * 10)
+    assert said["whole_flops"] == 2 * (64 * 128 + 128 * 128 + 128 * 10)
+    assert said["whole_parameters"] == said["whole_flops"] // 2 + 128 + 128 + 10
+    assert said["file_bytes"] == file.stat().st_size
+    text = fedlab("save-model", run_id, str(file)).stdout
+    assert f"{said['parameters']:,} of 26,122 ({said['parameters'] / 26122:.1%})" in text
+    assert refused(fedlab("save-model", run_id, str(tmp_path / "model.pt")), "'model.pt'", ".safetensors or .onnx")
+    assert refused(fedlab("save-model", run_id, str(tmp_path / "no" / "m.safetensors")), "No such file")
+    assert refused(fedlab("import", str(file)), "no exported run")
+
+
+@pytest.mark.slow
+def test_a_trained_model_is_saved_as_onnx(fedlab, run, tmp_path):
+    runtime = pytest.importorskip("onnxruntime")
+    _, said = saved_model(fedlab, run, file := tmp_path / "small.onnx")
+    assert said["file_bytes"] == file.stat().st_size < 4 * said["parameters"] + 10_000
+    session = runtime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    assert session.get_inputs()[0].shape == ["batch", 1, 8, 8]
 
 
 def test_recipes_are_listed_and_can_be_built(fedlab):

@@ -1,0 +1,34 @@
+"""What stands behind the options of the command line: settings and whole numbers, from text."""
+
+from __future__ import annotations
+
+
+def changes_of(settings: list[str], rounds: str) -> dict[str, str]:
+    """`key=value` pairs as settings.
+
+    Raises:
+        ValueError: a pair without a key or an equals sign.
+    """
+    changes = {}
+    for pair in settings:
+        key, equals, value = pair.partition("=")
+        if not equals or not key.strip():
+            raise ValueError(f"--set is {pair!r}; allowed is KEY=VALUE, for example data.alpha=0.1")
+        changes[key.strip()] = value.strip()
+    return changes | ({"federation.rounds": rounds} if rounds else {})
+
+
+def whole_number(option: str, text: str, low: int | None = None, high: int | None = None) -> int:
+    """The number that an option was given.
+
+    Raises:
+        ValueError: it is none, or not between `low` and `high`.
+    """
+    span = f" from {low} to {high}" if low is not None else ""
+    try:
+        number = int(text)
+        if low is not None and high is not None and not low <= number <= high:
+            raise ValueError
+    except ValueError:
+        raise ValueError(f"{option} is {text!r}; allowed is a whole number{span}") from None
+    return number
