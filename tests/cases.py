@@ -1,9 +1,14 @@
 """What many tests are repeated for."""
 
-import pytest
+import math
 
-from fedlab_core.models import build_model
+import pytest
+import torch
+from torch import nn
+
+from fedlab_core.models import build_model, init_params
 from fedlab_core.strategies import make_strategy, strategy_names
+from fedlab_core.types import Buffers, Params, seeded_generator
 
 SMALL_MODELS = ("mlp", "cnn_small", "cnn6", "resnet20", "resnet20_gn")
 """One network of each kind that is small enough to be combined with everything else."""
@@ -34,3 +39,17 @@ PAIRS = [
     if model != "mlp" or model_for(strategy) == "mlp"
 ]
 """Every small model with every strategy that can do something with it."""
+
+
+def lively(model: nn.Module) -> tuple[Params, Buffers]:
+    """Numbers with which two images differ at the other end of any depth, as they do after training.
+
+    Weights are Kaiming-normal, which keeps the size of what passes; biases, norms and statistics are none of 0 and 1.
+    """
+    params, buffers = init_params(model, generator := seeded_generator("lively"))
+    for weight in params.values():
+        if weight.dim() > 1:
+            weight.normal_(0, math.sqrt(2 / math.prod(weight.shape[1:])), generator=generator)
+        else:
+            weight.add_(0.1 * torch.rand(weight.shape, generator=generator))
+    return params, {name: b + 0.1 * torch.rand(b.shape, generator=generator) for name, b in buffers.items()}
