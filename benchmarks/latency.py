@@ -1,9 +1,9 @@
 """Milliseconds that a network takes for a batch: in PyTorch, and as ONNX in onnxruntime; one thread each.
 
     runners = {"dense": torch_runner(dense, x_BI), "small": onnx_runner("small.onnx", x_BI)}
-    median_ms(runners)  # {"dense": 1.9, "small": 0.4}
+    median_latency(runners)["small"].processor_ms
 
-Figures of one call to `median_ms` can be compared with each other: runners take turns, so that whatever else the
+Figures of one call to `median_latency` can be compared with each other: runners take turns, so that whatever else the
 machine does meets them all.
 """
 
@@ -13,6 +13,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from os import PathLike
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +25,19 @@ Runner = Callable[[], object]
 TURNS = 21
 TURN_S = 0.02
 """A turn has as many calls as fit into so many seconds, at least one."""
+
+
+class Latency(NamedTuple):
+    """Median over the turns of the mean milliseconds of a call.
+
+    Attributes:
+        processor_ms: that the thread was computing. On an idle machine it is what a clock says; on a busy one it leaves
+            out the time in which others had the processor.
+        wall_ms: what a clock says.
+    """
+
+    processor_ms: float
+    wall_ms: float
 
 
 def torch_runner(model: nn.Module, x_BI: Tensor) -> Runner:
@@ -47,21 +61,22 @@ def onnx_runner(path: str | PathLike[str], x_BI: Tensor) -> Runner:
     return lambda: session.run(None, images)
 
 
-def median_ms(runners: Mapping[str, Runner], turns: int = TURNS) -> dict[str, float]:
-    """Median over the turns of the mean milliseconds of a call, by name. One call each goes before, to warm up."""
-    times: dict[str, list[float]] = {name: [] for name in runners}
+def median_latency(runners: Mapping[str, Runner], turns: int = TURNS) -> dict[str, Latency]:
+    """How long a call of each takes, by name. Each is called before its first turn, to warm up."""
+    times: dict[str, list[Latency]] = {name: [] for name in runners}
     with one_thread():
-        calls = {name: max(1, int(TURN_S / _seconds(run, 1))) for name, run in runners.items()}
+        calls = {name: max(1, int(1000 * TURN_S / _turn(run, 1).wall_ms)) for name, run in runners.items()}
         for _ in range(turns):
             for name, run in runners.items():
-                times[name].append(1000 * _seconds(run, calls[name]))
-    return {name: statistics.median(each) for name, each in times.items()}
+                times[name].append(_turn(run, calls[name]))
+    return {name: Latency(*map(statistics.median, zip(*each, strict=True))) for name, each in times.items()}
 
 
-def _seconds(run: Runner, calls: int) -> float:
-    """Mean of some calls after one that brings the network back into the caches."""
+def _turn(run: Runner, calls: int) -> Latency:
+    """Means of some calls after one that brings the network back into the caches."""
     run()
-    start = time.perf_counter()
+    processor_s, wall_s = time.process_time(), time.perf_counter()
     for _ in range(calls):
         run()
-    return (time.perf_counter() - start) / calls
+    processor_s, wall_s = time.process_time() - processor_s, time.perf_counter() - wall_s
+    return Latency(1000 * processor_s / calls, 1000 * wall_s / calls)

@@ -1,7 +1,5 @@
 """What many tests are repeated for."""
 
-import math
-
 import pytest
 import torch
 from torch import nn
@@ -49,7 +47,7 @@ def lively(model: nn.Module) -> tuple[Params, Buffers]:
     params, buffers = init_params(model, generator := seeded_generator("lively"))
     for weight in params.values():
         if weight.dim() > 1:
-            weight.normal_(0, math.sqrt(2 / math.prod(weight.shape[1:])), generator=generator)
+            nn.init.kaiming_normal_(weight, generator=generator)
         else:
             weight.add_(0.1 * torch.rand(weight.shape, generator=generator))
     return params, {name: b + 0.1 * torch.rand(b.shape, generator=generator) for name, b in buffers.items()}
