@@ -114,27 +114,31 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def main() -> None:
-    load = round(psutil.getloadavg()[0], 2)  # others on the machine: compare figures of an idle one
-    rows = [row for name in tqdm(MODELS, desc="networks") for row in measure(name)]
-    here = machine() | {"torch_threads": 1, "onnxruntime": importlib.metadata.version("onnxruntime")}
-    result = {
-        "claim": "the exported network says what the masked one says, from a smaller file, in less time",
-        "rows": rows,
-        "machine": here,
-        "load_average_before": load,
-    }
-    RESULTS.write_text(json.dumps(result, indent=2) + "\n")
+def report(result: dict[str, Any]) -> str:
+    """The part of the document."""
+    here, rows = result["machine"], result["rows"]
     off = max(row["largest_difference"] / row["largest_output"] for row in rows)
-    said = f"""{table(rows)}
+    return f"""{table(rows)}
 
 Milliseconds of processor time for a batch of 1 or 32 images; in brackets: times faster than with all units.
 Outputs of exports and of masked networks differ by {off:.0e} of the largest output at most.
 
 Machine: {here["processor"]}, {here["cores"]} cores, {here["system"]}, Python {here["python"]}, torch {here["torch"]},
-onnxruntime {here["onnxruntime"]}, one thread; load average before: {load}."""
-    print(said)
-    fill_in("exports", said)
+onnxruntime {here["onnxruntime"]}, one thread; load average before: {result["load_average_before"]}."""
+
+
+def main() -> None:
+    load = round(psutil.getloadavg()[0], 2)  # others on the machine: compare figures of an idle one
+    rows = [row for name in tqdm(MODELS, desc="networks") for row in measure(name)]
+    result = {
+        "claim": "the exported network says what the masked one says, from a smaller file, in less time",
+        "rows": rows,
+        "machine": machine() | {"torch_threads": 1, "onnxruntime": importlib.metadata.version("onnxruntime")},
+        "load_average_before": load,
+    }
+    RESULTS.write_text(json.dumps(result, indent=2) + "\n")
+    print(report(result))
+    fill_in("exports", report(result))
 
 
 if __name__ == "__main__":
