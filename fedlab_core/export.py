@@ -38,7 +38,8 @@ def small_model(federation: Federation, server: ServerState) -> nn.Sequential:
     """
     slimmed = slim(federation.model, [server.masks])
     model = copy.deepcopy(slimmed.model if slimmed else federation.model)  # the federation's own stays without weights
-    tensors = {**server.params, **server.buffers}
+    # Copies, so that whoever trains the model on does not change the state.
+    tensors = {name: tensor.clone() for name, tensor in {**server.params, **server.buffers}.items()}
     return _with(model, slimmed.cut(tensors) if slimmed else tensors)
 
 

@@ -9,9 +9,13 @@ from safetensors.torch import save_file
 from torch.func import functional_call
 
 from fedlab_core.experiment import Experiment
-from fedlab_core.export import load_model, save_model
+from fedlab_core.export import load_model, save_model, small_model
 from fedlab_core.lab import Federation
+from fedlab_core.pruning.masks import apply_masks, full_masks
+from fedlab_core.pruning.units import drop_units, hidden_units
 from fedlab_core.simulation import simulate
+from fedlab_core.types import ServerState
+from tests.cases import lively
 
 BASE = Experiment().replace(
     {
@@ -48,11 +52,36 @@ def test_a_smaller_network_says_the_same(tmp_path: Path, model: str) -> None:
     assert not small.training
 
 
+@pytest.mark.slow
+def test_filters_of_cut_channels_are_not_in_the_file(tmp_path: Path) -> None:
+    """Depthwise convolutions have one input a filter, however many channels are left."""
+    federation = Federation.of(BASE.replace({"model.name": "mobilenet_v2"}))
+    params, buffers = lively(federation.model)
+    masks = drop_units(params, full_masks(params, tuple(params)), 0.5, hidden_units(federation.model))
+    server = ServerState(apply_masks(params, masks), buffers, masks, {})
+    save_model(tmp_path / "model.safetensors", federation, server)
+    small = load_model(tmp_path / "model.safetensors")
+    assert small.get_parameter("block2_1.filter.weight").shape == (48, 1, 3, 3)
+    x_BI = federation.data.dataset.x_test_NI[:20]
+    said = functional_call(federation.model.eval(), {**server.params, **buffers}, (x_BI,))
+    assert (said[0] - said[1]).abs().max() > 0.01
+    assert torch.allclose(small(x_BI), said, atol=1e-5)
+
+
 @pytest.mark.parametrize("strategy", ["fedsparsify-global", "dynamic-gate"])
 def test_what_has_lost_no_unit_is_whole(tmp_path: Path, strategy: str) -> None:
     federation, said, path = run(tmp_path, model__name="cnn_small", strategy__name=strategy)
     model = load_model(path)
     assert torch.allclose(model(federation.data.dataset.x_test_NI), said, atol=1e-5)
+
+
+def test_the_model_can_be_changed_and_the_state_stays() -> None:
+    federation = Federation.of(BASE.replace({"model.name": "mlp"}))
+    server = federation.initial_state()
+    with torch.no_grad():
+        small_model(federation, server).get_parameter("fc1.weight").zero_()
+    assert server.params["fc1.weight"].abs().sum() > 0
+    assert federation.model.get_parameter("fc1.weight").is_meta
 
 
 def test_a_file_that_lacks_a_tensor_is_refused(tmp_path: Path) -> None:
