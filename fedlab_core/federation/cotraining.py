@@ -7,7 +7,7 @@ will do. Gao et al., Device-Wise Federated Network Pruning, CVPR 2024, and its c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -19,9 +19,10 @@ from fedlab_core.models.hypernetwork import logits, soft, straight_through
 from fedlab_core.pruning.budget import ChannelCosts, two_sided
 from fedlab_core.types import Assignment, Batch, GradFn, Params, RoundContext, Update
 
-HYPER, SERVER, OWN = "hyper/", "code/server", "code/own"
+HYPER, DEVICES = "hyper/", "hyper of devices/"
+SERVER, OWN = "code/server", "code/own"
 DRAWN, BUDGET = "drawn", "budget"
-"""Names of extras: parameters of the hypernetwork, two codes, channels as 0 and 1, and p_d."""
+"""Names of extras: parameters of the hypernetwork, or of two; two codes; channels as 0 and 1; and p_d."""
 
 REGULARISER = 4.0
 """lambda: 2 x reg_w with reg_w = 2, as in the code."""
@@ -124,14 +125,14 @@ class _Device(NamedTuple):
         cls, state: ClientState, names: Sequence[str], costs: ChannelCosts, ctx: RoundContext, number: int
     ) -> _Device:
         theta = {name: state.extras[name].detach().clone().requires_grad_() for name in names}
-        network = {name.removeprefix(HYPER): value for name, value in theta.items() if name.startswith(HYPER)}
         generator = ctx.generator(f"theta {number}", int(state.client_id))
 
-        def relaxed(code: str) -> Tensor:
-            o = torch.cat(logits(network, theta[code]))
+        def relaxed(network: Params, code_LE: Tensor) -> Tensor:
+            o = torch.cat(logits(network, code_LE))
             return soft(o, torch.rand(len(o), generator=generator).to(o))
 
-        y_s, y_d = relaxed(SERVER), relaxed(OWN)
+        y_s = relaxed(network_of_server(theta), theta.get(SERVER, state.extras[SERVER]))
+        y_d = relaxed(network_of_devices(theta), theta[OWN])
         hard_s, hard_d = straight_through(y_s), straight_through(y_d)
         # Where the server has closed a channel, the device learns nothing about it.
         closed = y_s < 0.5
@@ -141,12 +142,26 @@ class _Device(NamedTuple):
         return cls(state.params, state.extras, theta, costs.split(both), *shares, float(state.extras[BUDGET]))
 
 
+def network_of_server(tensors: Mapping[str, Tensor]) -> Params:
+    """The hypernetwork that makes a^0."""
+    return {name.removeprefix(HYPER): value for name, value in tensors.items() if name.startswith(HYPER)}
+
+
+def network_of_devices(tensors: Mapping[str, Tensor]) -> Params:
+    """The one that makes a^n: their own where there are two, else the server's."""
+    own = {name.removeprefix(DEVICES): value for name, value in tensors.items() if name.startswith(DEVICES)}
+    return own or network_of_server(tensors)
+
+
 def _costs(ctx: RoundContext) -> ChannelCosts:
     return ChannelCosts.of_model(ctx.architecture, ctx.layer_flops)
 
 
 def _learned(state: ClientState) -> list[str]:
-    return [name for name in state.extras if name.startswith(HYPER) or name in (SERVER, OWN)]
+    """Hypernetworks and codes; of two networks, the server's has a code that stays as it is."""
+    two = any(name.startswith(DEVICES) for name in state.extras)
+    codes = (OWN,) if two else (SERVER, OWN)
+    return [name for name in state.extras if name.startswith((HYPER, DEVICES)) or name in codes]
 
 
 def _opened(state: ClientState, ctx: RoundContext) -> ClientState:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own convention
 
 from fedlab_core.types import Params
@@ -18,10 +18,13 @@ CODE, WIDTH = 64, 128
 TEMPERATURE, OFFSET = 0.4, 3.0
 
 
-def init_hypernetwork(units: Sequence[int], width: int, generator: torch.Generator) -> Params:
+def init_hypernetwork(
+    units: Sequence[int], width: int, generator: torch.Generator, weight_norm: bool = False
+) -> Params:
     """A GRU in both directions (E to H), LayerNorm over 2 H, one linear layer without bias for each of the L layers.
 
-    PyTorch's usual bounds: uniform up to 1 / sqrt(H) in the GRU, up to 1 / sqrt(2 H) in the heads.
+    PyTorch's usual bounds: uniform up to 1 / sqrt(H) in the GRU, up to 1 / sqrt(2 H) in the heads. With `weight_norm`
+    the rows of the heads have a direction and a length, which are learned apart.
     """
     shapes = {
         f"{way}.{part}": shape
@@ -38,12 +41,18 @@ def init_hypernetwork(units: Sequence[int], width: int, generator: torch.Generat
     heads = {
         f"head{place}": _uniform((size, 2 * width), (2 * width) ** -0.5, generator) for place, size in enumerate(units)
     }
-    return params | heads
+    lengths = {f"{name}.length": head.norm(dim=1, keepdim=True) for name, head in heads.items() if weight_norm}
+    return params | heads | lengths
 
 
 def init_codes(devices: int, layers: int, generator: torch.Generator) -> Tensor:
     """Codes [1 + devices, L, E], normal; row 0 is the server's."""
     return torch.randn(1 + devices, layers, CODE, generator=generator)
+
+
+def init_fixed_code(layers: int, generator: torch.Generator) -> Tensor:
+    """A code [L, E] that is not learned: orthonormal rows, as far as there is room for them."""
+    return nn.init.orthogonal_(torch.empty(layers, CODE), generator=generator)
 
 
 def logits(params: Params, code_LE: Tensor) -> list[Tensor]:
@@ -52,7 +61,13 @@ def logits(params: Params, code_LE: Tensor) -> list[Tensor]:
     back = _gru(params, "backward", code_LE.flip(0)).flip(0)
     both = torch.cat([ahead, back], 1)
     hidden = F.layer_norm(both, both.shape[1:], params["norm.weight"], params["norm.bias"]).relu()
-    return [params[f"head{place}"] @ row for place, row in enumerate(hidden)]
+    return [_head(params, f"head{place}") @ row for place, row in enumerate(hidden)]
+
+
+def _head(params: Params, name: str) -> Tensor:
+    head = params[name]
+    length = params.get(f"{name}.length")
+    return head if length is None else head * (length / head.norm(dim=1, keepdim=True))
 
 
 def _gru(params: Params, way: str, x_LE: Tensor) -> Tensor:

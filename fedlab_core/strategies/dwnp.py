@@ -10,9 +10,20 @@ import torch
 from torch import Tensor
 
 from fedlab_core.federation.aggregation import holders_mean, weighted_mean
-from fedlab_core.federation.cotraining import BUDGET, DRAWN, HYPER, OWN, SERVER, CoTraining, ThetaSettings
+from fedlab_core.federation.cotraining import (
+    BUDGET,
+    DEVICES,
+    DRAWN,
+    HYPER,
+    OWN,
+    SERVER,
+    CoTraining,
+    ThetaSettings,
+    network_of_devices,
+    network_of_server,
+)
 from fedlab_core.federation.programs import ClientProgram, LocalSettings
-from fedlab_core.models.hypernetwork import WIDTH, init_codes, init_hypernetwork, logits, soft
+from fedlab_core.models.hypernetwork import WIDTH, init_codes, init_fixed_code, init_hypernetwork, logits, soft
 from fedlab_core.pruning.budget import ChannelCosts
 from fedlab_core.pruning.masks import full_masks, prunable_names
 from fedlab_core.strategies.base import Strategy, hyper
@@ -24,7 +35,7 @@ class DWNP(Strategy):
     weights, by a hypernetwork that turns a code per device into its channels; then what the server does not keep is
     cut for good, and every device tunes its sub-network.
 
-    One hypernetwork for all, as in the poster. Our reading: a device draws its sub-network once a round, judges it on
+    Our reading: a device draws its sub-network once a round, judges it on
     the batch at hand, and starts AdamW anew each round; when channels are fixed, those that are likeliest to be kept
     are, up to the budget, also for devices that were never asked. A fork after that moment has missed the learning.
     """
@@ -67,6 +78,12 @@ class DWNP(Strategy):
         le=512,
         help="Width of the hypernetwork; 128 in the paper, as large as a ResNet-56. It travels, too: small is cheap.",
     )
+    shared_hn: bool = hyper(
+        True,
+        symbol="",
+        help="One hypernetwork for server and devices, as in the poster; or one for the server, with a code that is "
+        "not learned, and another for all devices, as in the code: twice the bytes.",
+    )
 
     def init(self, params: Params, ctx: RoundContext) -> tuple[Masks, dict[str, Any]]:
         """All kept. The memory is the hypernetwork, the codes, and the channels of server (row 0) and devices.
@@ -76,10 +93,15 @@ class DWNP(Strategy):
         """
         costs = self._costs(ctx)
         generator, devices = ctx.generator("hypernetwork"), ctx.num_clients
-        hyper_params = init_hypernetwork(costs.sizes, self.width, generator)
+        network = init_hypernetwork(costs.sizes, self.width, generator, weight_norm=not self.shared_hn)
+        state = {HYPER + name: value for name, value in network.items()}
+        state["codes"] = init_codes(devices, len(costs.sizes), generator)
+        if not self.shared_hn:
+            second = init_hypernetwork(costs.sizes, self.width, generator)
+            state |= {DEVICES + name: value for name, value in second.items()}
+            state["codes"][0] = init_fixed_code(len(costs.sizes), generator)
         dtype = next(iter(params.values())).dtype
-        state = {HYPER + name: value.to(dtype) for name, value in hyper_params.items()}
-        state["codes"] = init_codes(devices, len(costs.sizes), generator).to(dtype)
+        state = {name: value.to(dtype) for name, value in state.items()}
         state["channels"] = torch.ones(1 + devices, sum(costs.sizes), dtype=torch.uint8)
         return full_masks(params, prunable_names(params, include_vectors=True)), state
 
@@ -90,7 +112,7 @@ class DWNP(Strategy):
             return Assignment(client_id, server.params, server.buffers, masks)
         extras = {}
         if self._learning(ctx):
-            extras = {name: value for name, value in server.state.items() if name.startswith(HYPER)}
+            extras = {name: value for name, value in server.state.items() if name.startswith((HYPER, DEVICES))}
             extras |= {SERVER: server.state["codes"][0], OWN: server.state["codes"][1 + client_id]}
             extras |= {DRAWN: self._draw(server, client_id, ctx), BUDGET: torch.tensor(self.budget(client_id, ctx))}
         return Assignment(client_id, server.params, server.buffers, server.masks, extras)
@@ -134,7 +156,7 @@ class DWNP(Strategy):
             equal = [replace(update, params=update.extras, num_examples=1) for update in updates]
             mean = weighted_mean(equal)
             codes = state["codes"].clone()
-            codes[0] = mean.pop(SERVER)
+            codes[0] = mean.pop(SERVER, codes[0])
             mean.pop(OWN)
             for update in updates:
                 codes[1 + update.client_id] = update.extras[OWN]
@@ -152,10 +174,11 @@ class DWNP(Strategy):
         Where the server has dropped a channel, no device has it.
         """
         costs, codes = self._costs(ctx), server.state["codes"]
-        base = fit(costs, _among(self._logits(server, codes[0]), costs.alive(server.masks)), self.p_s)
+        networks = network_of_server(server.state), network_of_devices(server.state)
+        base = fit(costs, _among(logits(networks[0], codes[0]), costs.alive(server.masks)), self.p_s)
         rows = [torch.cat(base)]
         for device in range(len(codes) - 1):
-            o = _among(self._logits(server, codes[1 + device]), base)
+            o = _among(logits(networks[1], codes[1 + device]), base)
             rows.append(torch.cat(fit(costs, o, self.budget(device, ctx))))
         return torch.stack(rows).to(torch.uint8)
 
@@ -194,16 +217,13 @@ class DWNP(Strategy):
     def _costs(self, ctx: RoundContext) -> ChannelCosts:
         return ChannelCosts.of_model(ctx.architecture, ctx.layer_flops)
 
-    def _logits(self, server: ServerState, code_LE: Tensor) -> list[Tensor]:
-        network = {name.removeprefix(HYPER): value for name, value in server.state.items() if name.startswith(HYPER)}
-        return logits(network, code_LE)
-
     def _draw(self, server: ServerState, client_id: int, ctx: RoundContext) -> Tensor:
         """A draw of the channels that both keep, uint8: a^0 is the same for all devices of a round."""
         costs, codes = self._costs(ctx), server.state["codes"]
         drawn, alive = [], costs.alive(server.masks)
-        for code, who in ((codes[0], -1), (codes[1 + client_id], client_id)):
-            o = torch.cat(_among(self._logits(server, code), alive))
+        base, device = network_of_server(server.state), network_of_devices(server.state)
+        for network, code, who in ((base, codes[0], -1), (device, codes[1 + client_id], client_id)):
+            o = torch.cat(_among(logits(network, code), alive))
             uniform = torch.rand(len(o), generator=ctx.generator("gumbel", who))
             drawn.append(soft(o, uniform) >= 0.5)
         both = costs.split(drawn[0] & drawn[1])

@@ -7,7 +7,15 @@ import torch
 from torch import nn
 
 from fedlab_core.models import build_model
-from fedlab_core.models.hypernetwork import CODE, init_codes, init_hypernetwork, logits, soft, straight_through
+from fedlab_core.models.hypernetwork import (
+    CODE,
+    init_codes,
+    init_fixed_code,
+    init_hypernetwork,
+    logits,
+    soft,
+    straight_through,
+)
 from fedlab_core.pruning.units import hidden_units
 from fedlab_core.types import seeded_generator
 
@@ -33,15 +41,30 @@ def test_it_is_a_gru_in_both_directions_a_norm_and_heads() -> None:
 
 
 def test_its_size_for_resnet56() -> None:
-    """The code counts 408,560 with 1,008 scales of weight norm, which ours does without; the codes are 17,280."""
+    """The code's network for the server has 408,560, with 1,008 lengths; that for 10 devices 424,832 with its codes."""
     sizes = [
         len(dict(build_model("resnet56", (3, 32, 32), 10).named_parameters())[u.weight])
         for u in hidden_units(build_model("resnet56", (3, 32, 32), 10))
     ]
     assert (len(sizes), sum(sizes)) == (27, 1008)
     params = init_hypernetwork(sizes, 128, seeded_generator(0))
-    assert sum(value.numel() for value in params.values()) == 408_560 - 1008
-    assert init_codes(10, 27, seeded_generator(0))[1:].numel() == 17_280
+    codes = init_codes(10, 27, seeded_generator(0))[1:]
+    assert sum(value.numel() for value in params.values()) + codes.numel() == 424_832
+    static = init_hypernetwork(sizes, 128, seeded_generator(0), weight_norm=True)
+    assert sum(value.numel() for value in static.values()) == 408_560
+
+
+def test_weight_norm_is_pytorchs() -> None:
+    params = init_hypernetwork(SIZES, 6, seeded_generator("hyper"), weight_norm=True)
+    code_LE = init_fixed_code(len(SIZES), seeded_generator("code"))
+    assert torch.allclose(code_LE @ code_LE.T, torch.eye(len(SIZES)), atol=1e-6)
+    plain = {name: value for name, value in params.items() if not name.endswith("length")}
+    expected = logits(plain, code_LE)
+    assert all(torch.allclose(a, b) for a, b in zip(logits(params, code_LE), expected, strict=True))
+    params["head1"] *= 3  # a direction only
+    params["head2.length"] *= 2
+    for scale, a, b in zip((1, 1, 2), logits(params, code_LE), expected, strict=True):
+        assert torch.allclose(a, scale * b, atol=1e-6)
 
 
 @pytest.mark.parametrize("o", [-1.0, -2.0, -3.0, -4.0])

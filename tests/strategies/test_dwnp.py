@@ -72,6 +72,23 @@ def test_phases_cost_what_they_send(finished: tuple[Federation, list[RoundRecord
 
 
 @pytest.mark.slow
+def test_two_hypernetworks_cost_twice_and_the_servers_code_stays(
+    finished: tuple[Federation, list[RoundRecord]],
+) -> None:
+    federation = Federation.of(BASE.replace({"strategy.shared_hn": False}))
+    records = list(simulate(federation.experiment))
+    one, two = (r[3].download_bytes - r[1].download_bytes for r in (finished[1], records))
+    assert two == pytest.approx(2 * one, rel=0.15)
+    before, after = records[0].state.state, records[6].state.state
+    assert torch.equal(before["codes"][0], after["codes"][0])
+    assert not torch.equal(before["codes"][1], after["codes"][1])
+    assert all(not torch.equal(before[name], after[name]) for name in before if name.startswith("hyper"))
+    server, *devices = shares(federation, records[-1])
+    assert server == pytest.approx(0.8, abs=0.02)
+    assert devices == pytest.approx([0.5] * 4, abs=0.02)
+
+
+@pytest.mark.slow
 def test_the_hypernetwork_learns_the_budget() -> None:
     """Without any adjustment at the end: the draws of later rounds keep fewer FLOPs than those of the first."""
     experiment = BASE.replace(
