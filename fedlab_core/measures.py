@@ -8,6 +8,7 @@ from torch import Tensor
 from fedlab_core.lab import Federation
 from fedlab_core.models.gating import open_frequency
 from fedlab_core.pruning.budget import ChannelCosts
+from fedlab_core.strategies.fedsparsify_local import VOTES
 from fedlab_core.types import Params, ServerState
 
 GATE_CLIENTS, GATE_EXAMPLES = 30, 100
@@ -27,6 +28,15 @@ def device_channels(federation: Federation, server: ServerState) -> dict[str, Te
     costs = ChannelCosts.of_model(federation.model, federation.layer_flops)
     layers = server.state["channels"].bool().split(costs.sizes, 1)
     return {units.weight: kept for units, kept in zip(costs.units, layers, strict=True)}
+
+
+def last_vote(server: ServerState) -> dict[str, Tensor]:
+    """Of a FedSparsify-Local run, the votes that each weight got in the last round, -1 if it was pruned before.
+
+    By weight, int16 in its shape; empty where nobody has voted yet.
+    """
+    cast = {name.removeprefix(VOTES): votes for name, votes in server.state.items() if name.startswith(VOTES)}
+    return cast if any((votes >= 0).any() for votes in cast.values()) else {}
 
 
 def client_gates(federation: Federation, server: ServerState, layer: str) -> tuple[list[int], Tensor]:

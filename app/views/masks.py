@@ -10,11 +10,14 @@ from app import engine, live, session
 from app.actions import ACTIVE
 from app.charts import chart
 from app.words import STATUS, escape, title
-from fedlab_core.measures import GATE_CLIENTS, GATE_EXAMPLES, client_gates, device_channels, gate_sizes
+from fedlab_core.federation.aggregation import votes_needed
+from fedlab_core.measures import GATE_CLIENTS, GATE_EXAMPLES, client_gates, device_channels, gate_sizes, last_vote
 from fedlab_core.plots.gates import device_channels_heatmap, open_frequency_heatmap
 from fedlab_core.plots.layers import kept_changes_bars, layer_density_heatmap
 from fedlab_core.plots.masks import View, mask_map
+from fedlab_core.plots.votes import vote_bars
 from fedlab_core.runs.store import RunInfo
+from fedlab_core.strategies.fedsparsify_local import FedSparsifyLocal
 from fedlab_core.types import Masks, ServerState
 
 # Time for each round of the playback; less would outrun the browser.
@@ -71,6 +74,7 @@ def _picture(run: RunInfo) -> None:
         return
     _open_channels(run, stored, server)
     _device_networks(run, server)
+    _vote(run, [len(row["clients"]) for row in past if row["round"] == stored], server)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         layer, view = _choose_layer(masks), _choose_view()
     if view == "magnitude" and stored != at:
@@ -118,6 +122,18 @@ def _device_networks(run: RunInfo, server: ServerState) -> None:
     names = ["server", *(f"device {device}" for device in range(len(layers[layer]) - 1))][: GATE_CLIENTS + 1]
     kept = layers[layer][: len(names)]
     chart(device_channels_heatmap(names, kept, layer=layer, dark=session.dark()), "masks:devices")
+
+
+def _vote(run: RunInfo, voters: list[int], server: ServerState) -> None:
+    """How the clients of that round voted on each weight, where they did."""
+    strategy, ballots = run.experiment.strategy, last_vote(server)
+    if not isinstance(strategy, FedSparsifyLocal) or not ballots or not voters:
+        return
+    st.subheader("The vote", anchor=False)
+    layer = st.selectbox("Layer of the vote", list(ballots), key="masks:vote-layer")
+    needed = votes_needed(voters[0], strategy.vote)
+    chart(vote_bars(ballots[layer], voters[0], needed, name=layer, dark=session.dark()), "masks:votes")
+    st.caption("Weights that were pruned in earlier rounds are not in the vote.")
 
 
 def _mask_before(run: RunInfo, at: int, masks: Masks) -> Masks | None:

@@ -56,9 +56,18 @@ def majority_vote(updates: Sequence[Update], rule: str = "strict") -> Masks:
         rule: "strict" keeps a weight with more than half of the votes; "floor", the paper's code, with at least
             floor(K / 2): a tie keeps, for odd K a minority does, and a single client's vote keeps everything.
     """
-    needed = {"strict": len(updates) // 2 + 1, "floor": len(updates) // 2}[rule]
-    names = updates[0].masks
-    return {name: torch.stack([u.masks[name] for u in updates]).sum(0) >= needed for name in names}
+    needed = votes_needed(len(updates), rule)
+    return {name: votes >= needed for name, votes in count_votes(updates).items()}
+
+
+def count_votes(updates: Sequence[Update]) -> dict[str, Tensor]:
+    """How many clients kept each weight, int64 in the shapes of the masks."""
+    return {name: torch.stack([u.masks[name] for u in updates]).sum(0) for name in updates[0].masks}
+
+
+def votes_needed(voters: int, rule: str) -> int:
+    """Votes that keep a weight, by the rules of `majority_vote`."""
+    return {"strict": voters // 2 + 1, "floor": voters // 2}[rule]
 
 
 def _weights(updates: Sequence[Update]) -> list[float]:

@@ -14,6 +14,7 @@ from fedlab_core.plots.masks import mask_map
 from fedlab_core.plots.records import rows
 from fedlab_core.plots.rounds import round_picture
 from fedlab_core.plots.style import format_bytes, format_flops, format_percent, format_points
+from fedlab_core.plots.votes import vote_bars
 
 __all__ = [
     "accuracy_against",
@@ -37,4 +38,5 @@ __all__ = [
     "schedule_curve",
     "size_bars",
     "sparsity_curve",
+    "vote_bars",
 ]

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
-from fedlab_core.federation.aggregation import holders_mean, majority_vote, weighted_mean
+import torch
+from torch import Tensor
+
+from fedlab_core.federation.aggregation import count_votes, holders_mean, votes_needed, weighted_mean
 from fedlab_core.strategies.base import hyper
 from fedlab_core.strategies.scheduled import MagnitudePruning
 from fedlab_core.types import Masks, Params, RoundContext, ServerState, Update
+
+VOTES = "votes/"
+"""Names of what is remembered of the last vote."""
 
 
 class FedSparsifyLocal(MagnitudePruning):
@@ -30,6 +36,12 @@ class FedSparsifyLocal(MagnitudePruning):
         help="Average kept weights over all clients, zeros included, or over the clients that kept them.",
     )
 
+    def init(self, params: Params, ctx: RoundContext) -> tuple[Masks, dict[str, Any]]:
+        """All kept; nobody has voted."""
+        masks, _ = super().init(params, ctx)
+        nobody = {name: torch.zeros_like(mask, dtype=torch.int64) for name, mask in masks.items()}
+        return masks, _ballot(nobody, {name: torch.zeros_like(mask) for name, mask in masks.items()})
+
     def prune_upload(self, server: ServerState, update: Update, ctx: RoundContext) -> Masks:
         """m_k = purge(w_k, s_t): client k sorts its own weights."""
         return self.purged(update.params, update.masks, ctx)
@@ -41,6 +53,19 @@ class FedSparsifyLocal(MagnitudePruning):
     def update_masks(
         self, server: ServerState, updates: Sequence[Update], ctx: RoundContext
     ) -> tuple[Masks, dict[str, Any]]:
-        """M_i = 1 where enough clients kept weight i. Clients only kept what the server keeps, so masks are nested."""
-        votes = majority_vote(updates, self.vote)
-        return {name: mask & votes[name] for name, mask in server.masks.items()}, server.state
+        """M_i = 1 where enough clients kept weight i. Clients only kept what the server keeps, so masks are nested.
+
+        The last vote is remembered, to look at: nothing is computed from it.
+        """
+        votes, needed = count_votes(updates), votes_needed(len(updates), self.vote)
+        kept = {name: mask & (votes[name] >= needed) for name, mask in server.masks.items()}
+        return kept, _ballot(votes, server.masks)
+
+
+def _ballot(votes: Mapping[str, Tensor], before: Masks) -> dict[str, Tensor]:
+    """Votes of the weights that were there before, -1 for the others; int16 is plenty and half as much to store."""
+    most = torch.iinfo(torch.int16).max
+    return {
+        VOTES + name: torch.where(mask, votes[name].clamp(max=most), -1).to(torch.int16)
+        for name, mask in before.items()
+    }

@@ -123,6 +123,18 @@ def test_masks_of_a_run_with_sub_networks_show_them(dashboard: AppTest, store: R
     assert not page.exception
 
 
+def test_masks_of_a_run_with_votes_show_them(dashboard: AppTest, store: RunStore) -> None:
+    settings = {"federation.rounds": 2, "federation.local_epochs": 1, "data.num_clients": 3}
+    run_id = store.create(recipe("fedsparsify-local-digits").replace(settings))
+    execute(store, run_id)
+    page = visit(dashboard, "masks", run=run_id)
+    assert charts(page) == 4
+    page.selectbox(key="masks:vote-layer").select_index(1).run()
+    assert not page.exception
+    page.select_slider(key="masks:round").set_value(0).run()  # nobody has voted
+    assert charts(page) == 3
+
+
 def test_open_channels_without_the_data_are_explained(
     dashboard: AppTest, store: RunStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

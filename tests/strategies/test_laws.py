@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from fedlab_core.experiment import Experiment
+from fedlab_core.federation.aggregation import votes_needed
 from fedlab_core.federation.programs import LocalSettings
+from fedlab_core.measures import last_vote
 from fedlab_core.models import build_model
 from fedlab_core.pruning.slim import slim
 from fedlab_core.pruning.units import hidden_units
@@ -62,6 +64,19 @@ def test_local_votes_are_near_the_target_and_strict_prunes_more_than_floor() -> 
     strict = run(strategy__name="fedsparsify-local", strategy__vote="strict")[-1].sparsity
     floor = run(strategy__name="fedsparsify-local", strategy__vote="floor")[-1].sparsity
     assert 0.8 < floor < strict < 0.99
+
+
+@pytest.mark.parametrize("rule", ["strict", "floor"])
+def test_the_vote_that_is_remembered_is_the_one_that_decided(rule: str) -> None:
+    experiment = BASE.replace({"strategy.name": "fedsparsify-local", "strategy.vote": rule})
+    records = list(simulate(experiment))
+    assert last_vote(records[0].state) == {}
+    for before, after in pairwise(records):
+        voters = len(after.clients)
+        for name, votes in last_vote(after.state).items():
+            assert torch.equal(votes >= 0, before.state.masks[name])
+            assert int(votes.max()) <= voters
+            assert torch.equal(votes >= max(0, votes_needed(voters, rule)), after.state.masks[name])
 
 
 def test_local_uploads_are_sparser_than_downloads() -> None:
