@@ -58,5 +58,5 @@ def _sentence(counts: np.ndarray, needed: int, name: str) -> str:
     kept, agreed = int(counts[needed:].sum()), int(counts[0] + counts[-1])
     return (
         f"Of {total:,} weights{place} in the vote, {kept:,} got the {needed} votes that keep them; "
-        f"about {format_percent(agreed / total)} all clients agree"
+        f"on {format_percent(agreed / total)} all clients agree"
     )
