@@ -178,16 +178,16 @@ def _broadcast(
 ) -> list[Download]:
     """Every client's download; equal ones are encoded once."""
     payloads: dict[tuple[int, ...], bytes] = {}
-    strategy = federation.experiment.strategy
-    sent = [strategy.assign(server, client_id, ctx) for client_id in clients]
-    kept = [pack_memory(strategy.memory(server, client_id, ctx)) for client_id in clients]
+    sent = [federation.experiment.strategy.assign(server, client_id, ctx) for client_id in clients]
     keys = []
     for assignment in sent:
         groups = (assignment.params, assignment.buffers, assignment.masks, assignment.extras)
         keys.append(tuple(id(tensor) for named in groups for tensor in named.values()))
         if keys[-1] not in payloads:
             payloads[keys[-1]] = pack_assignment(assignment)
-    return [Download(one.client_id, payloads[key], own) for one, key, own in zip(sent, keys, kept, strict=True)]
+    return [
+        Download(one.client_id, payloads[key], pack_memory(one.memory)) for one, key in zip(sent, keys, strict=True)
+    ]
 
 
 def _train(

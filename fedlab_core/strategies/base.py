@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
-from torch import Tensor, nn
+from torch import nn
 
 from fedlab_core.costs.flops import BACKWARD_FACTOR, effective_flops
 from fedlab_core.federation import aggregation
@@ -79,15 +79,12 @@ class Strategy(BaseModel):
         return None
 
     def assign(self, server: ServerState, client_id: int, ctx: RoundContext) -> Assignment:
-        """What client `client_id` downloads. Default: the whole global model and its masks."""
-        return Assignment(client_id, server.params, server.buffers, server.masks)
+        """What client `client_id` downloads. Default: the whole global model and its masks.
 
-    def memory(self, server: ServerState, client_id: int, ctx: RoundContext) -> dict[str, Tensor]:
-        """What client `client_id` has kept on its own device from earlier rounds. Default: nothing.
-
-        It costs no bytes. `update_masks` keeps it up to date, by what the client has uploaded.
+        `memory` of the assignment is what the client has kept on its own device: no download, no bytes. `update_masks`
+        keeps it up to date, by what the client has uploaded.
         """
-        return {}
+        return Assignment(client_id, server.params, server.buffers, server.masks)
 
     def program(self, settings: LocalSettings) -> ClientProgram:
         """What every client runs. Default: SGD under the mask."""

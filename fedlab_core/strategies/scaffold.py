@@ -39,13 +39,10 @@ class Scaffold(Strategy):
         return masks, {ALL + name: torch.zeros_like(weight) for name, weight in params.items()} | own
 
     def assign(self, server: ServerState, client_id: int, ctx: RoundContext) -> Assignment:
-        """The model, and c."""
+        """The model, and c; c_k is there already."""
         control = {name: value for name, value in server.state.items() if name.startswith(ALL)}
-        return replace(super().assign(server, client_id, ctx), extras=control)
-
-    def memory(self, server: ServerState, client_id: int, ctx: RoundContext) -> dict[str, Tensor]:
-        """c_k."""
-        return {name: value[client_id] for name, value in server.state.items() if name.startswith(OWN)}
+        own = {name: value[client_id] for name, value in server.state.items() if name.startswith(OWN)}
+        return replace(super().assign(server, client_id, ctx), extras=control, memory=own)
 
     def program(self, settings: LocalSettings) -> ClientProgram:
         """SGD on corrected gradients."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from torch import Tensor
-
 from fedlab_core.federation.programs import LocalSettings, MaskedSGD
 from fedlab_core.strategies.base import Strategy, hyper, make_strategy
 from fedlab_core.types import Assignment, Masks, Params, RoundContext, ServerState, Update
@@ -28,10 +26,6 @@ class Underneath(Strategy):
     def assign(self, server: ServerState, client_id: int, ctx: RoundContext) -> Assignment:
         """As the method underneath."""
         return self._base.assign(server, client_id, ctx)
-
-    def memory(self, server: ServerState, client_id: int, ctx: RoundContext) -> dict[str, Tensor]:
-        """As the method underneath."""
-        return self._base.memory(server, client_id, ctx)
 
     def local(self, settings: LocalSettings) -> MaskedSGD:
         """What clients run in the method underneath."""

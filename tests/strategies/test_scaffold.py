@@ -1,9 +1,12 @@
 """SCAFFOLD: what control variates are, by hand and by laws."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from fedlab_core.experiment import Experiment
+from fedlab_core.federation.messages import pack_assignment
 from fedlab_core.federation.programs import LocalSettings
 from fedlab_core.simulation import simulate
 from fedlab_core.strategies import make_strategy
@@ -87,13 +90,14 @@ def test_twice_the_bytes_and_none_for_memory(records: list[RoundRecord]) -> None
         assert getattr(records[1], way) == pytest.approx(2 * getattr(fedavg, way), rel=0.01)
 
 
-def test_memory_is_no_part_of_the_assignment(records: list[RoundRecord]) -> None:
+def test_memory_is_no_part_of_the_message(records: list[RoundRecord]) -> None:
     strategy, server = make_strategy({"name": "scaffold"}), records[-1].state
     ctx = RoundContext(4, 4, 0, num_clients=5)
     client = records[-1].clients[0]
-    assert strategy.assign(server, client, ctx).extras.keys() == {ALL + name for name in server.params}
-    memory = strategy.memory(server, client, ctx)
-    assert all(torch.equal(memory[OWN + name], server.state[OWN + name][client]) for name in server.params)
+    given = strategy.assign(server, client, ctx)
+    assert given.extras.keys() == {ALL + name for name in server.params}
+    assert all(torch.equal(given.memory[OWN + name], server.state[OWN + name][client]) for name in server.params)
+    assert pack_assignment(given) == pack_assignment(replace(given, memory={}))
 
 
 @pytest.mark.slow
