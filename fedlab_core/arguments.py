@@ -1,9 +1,21 @@
-"""What stands behind the options of the command line: settings and whole numbers, from text."""
+"""Options that several commands have, and what their text means: settings and whole numbers."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Annotated
 
-def changes_of(settings: list[str], rounds: str) -> dict[str, str]:
+import typer
+
+SetOption = Annotated[
+    list[str], typer.Option("--set", metavar="KEY=VALUE", help="A setting, e.g. data.alpha=0.1; may be repeated.")
+]
+# Text, so that a wrong number gets the same sentence as every other setting.
+RoundsOption = Annotated[str, typer.Option("--rounds", metavar="N", help="Short for --set federation.rounds=N.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
+
+
+def changes_of(settings: Sequence[str], rounds: str) -> dict[str, str]:
     """`key=value` pairs as settings.
 
     Raises:

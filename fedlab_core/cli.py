@@ -3,6 +3,7 @@
 fedlab recipes
 fedlab run fedsparsify-digits --rounds 10 --set strategy.final_sparsity=0.95
 fedlab sweep fedsparsify-digits --grid strategy.final_sparsity=0.5,0.9,0.95 --grid federation.seed=0,1,2
+fedlab budget fedsparsify-digits --flops 0.4
 fedlab runs
 
 Exit codes: 0 done; 1 a run of a sweep failed; 2 what was asked for cannot be, one sentence on stderr says why; 130
@@ -20,7 +21,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fedlab_core.arguments import changes_of, whole_number
+from fedlab_core.arguments import JsonOption, RoundsOption, SetOption, changes_of, whole_number
+from fedlab_core.budget_command import budget
 from fedlab_core.terminal import execute, execute_sweep
 
 if TYPE_CHECKING:
@@ -40,13 +42,7 @@ RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or 
 RunOrSweepArgument = Annotated[str, typer.Argument(metavar="RUN", help="The id of a run or of a sweep.")]
 FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="An exported run.")]
 ModelArgument = Annotated[Path, typer.Argument(metavar="FILE", help="NAME.safetensors or NAME.onnx.")]
-SetOption = Annotated[
-    list[str], typer.Option("--set", metavar="KEY=VALUE", help="A setting, e.g. data.alpha=0.1; may be repeated.")
-]
-# Text, so that a wrong number gets the same sentence as every other setting.
-RoundsOption = Annotated[str, typer.Option("--rounds", metavar="N", help="Short for --set federation.rounds=N.")]
 NameOption = Annotated[str, typer.Option("--name", help="A name for the list of runs.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
 StoreOption = Annotated[
     Path | None,
     typer.Option("--store", metavar="PATH", help="The file of all runs; default: FEDLAB_STORE, or data/."),
@@ -70,6 +66,9 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
             _refuse(str(error))
 
     return app.command(function.__name__.rstrip("_").replace("_", "-"))(guarded)
+
+
+command(budget)
 
 
 @command

@@ -19,6 +19,7 @@ from fedlab_core.federation.messages import pack_assignment, pack_masks, unpack_
 from fedlab_core.models import build_model, init_params, noise_shapes
 from fedlab_core.pruning.masks import apply_masks
 from fedlab_core.pruning.scores import Loss
+from fedlab_core.strategies import Strategy
 from fedlab_core.types import Assignment, Buffers, Params, RoundContext, ServerState
 
 
@@ -41,10 +42,22 @@ class Federation:
         check_device(experiment.federation.device)
         settings = experiment.data.model_dump(exclude={"dataset", "path"})
         dataset = load_dataset(experiment.data.dataset, path=experiment.data.path)
-        data = federate(dataset, **settings).on(experiment.federation.device)
+        return cls._on(federate(dataset, **settings).on(experiment.federation.device), experiment)
+
+    @classmethod
+    def _on(cls, data: FederatedData, experiment: Experiment) -> Federation:
+        dataset = data.dataset
         model = build_model(experiment.model.name, dataset.input_shape, dataset.num_classes)
         model = experiment.strategy.prepare(model)
         return cls(experiment, data, model, forward_flops(model, dataset.input_shape))
+
+    def under(self, strategy: Strategy) -> Federation:
+        """The same data and settings under another strategy.
+
+        Raises:
+            ValueError: a model that the strategy can do nothing with.
+        """
+        return self._on(self.data, self.experiment.model_copy(update={"strategy": strategy}))
 
     def context(self, round: int) -> RoundContext:
         """Round `round` of this experiment."""

@@ -41,6 +41,14 @@ def sample_clients(num_clients: int, participation: float, ctx: RoundContext) ->
     return sorted(drawn.tolist())
 
 
+def participants(federation: Federation, ctx: RoundContext) -> list[int]:
+    """Ids of the clients of a round. Who has no data has nothing to train on."""
+    holders = federation.data.holders
+    return [
+        holders[place] for place in sample_clients(len(holders), federation.experiment.federation.participation, ctx)
+    ]
+
+
 class Report(NamedTuple):
     """What comes back from one client: its encoded update, and what its training cost."""
 
@@ -79,7 +87,7 @@ def client_side(
             for one in cohort
         ]
         for assignment, update in zip(assignments, _train(federation, assignments, ctx, on_step), strict=True):
-            reports[update.client_id] = _upload(federation, assignment, update, ctx, memory)
+            reports[update.client_id] = upload(federation, assignment, update, ctx, memory)
     return [reports[one.client_id] for one in downloads]
 
 
@@ -101,26 +109,17 @@ def run_round(
 ) -> RoundRecord:
     """Assign, train, upload, merge, prune, measure. `server` is left as it is; the next state is in the record."""
     start = time.perf_counter()
-    strategy = federation.experiment.strategy
-    holders = federation.data.holders  # who has no data has nothing to train on
-    drawn = sample_clients(len(holders), federation.experiment.federation.participation, ctx)
-    clients = [holders[place] for place in drawn]
-
-    downloads = _broadcast(federation, server, clients, ctx)
+    clients = participants(federation, ctx)
+    downloads = broadcast(federation, server, clients, ctx)
     reports = run_clients(federation, downloads, ctx, on_step)
     # The server sees only what was decoded from the payloads.
     memory = MaskMemory()
     updates = [unpack_update(report.payload, k, server, memory) for k, report in zip(clients, reports, strict=True)]
 
-    merged = strategy.aggregate(updates, server)
-    before = replace(server, params=merged, buffers=strategy.aggregate_buffers(updates, server))
-    _refuse_divergence({**merged, **before.buffers}, ctx)
-    masks, state = strategy.update_masks(before, updates, ctx)
-    after = ServerState(apply_masks(merged, masks), before.buffers, masks, state)
+    before, after = merge(federation, server, updates, ctx)
 
     tested = _evaluate(federation, after, ctx)
-    seen = federation.experiment.federation.local_epochs * sum(update.num_examples for update in updates)
-    unpruned = all(torch.equal(after.params[name], weight) for name, weight in merged.items())
+    unpruned = all(torch.equal(after.params[name], weight) for name, weight in before.params.items())
     return _record(
         federation,
         after,
@@ -131,10 +130,28 @@ def run_round(
         train_loss=_mean_loss(updates),
         upload_bytes=sum(len(report.payload) for report in reports),
         download_bytes=sum(len(one.payload) for one in downloads),
-        dense_flops=BACKWARD_FACTOR * seen * sum(federation.layer_flops.values()),
+        dense_flops=dense_flops(federation, clients),
         effective_flops=round(sum(report.effective_flops for report in reports)),
         round_s=time.perf_counter() - start,
     )
+
+
+def merge(
+    federation: Federation, server: ServerState, updates: Sequence[Update], ctx: RoundContext
+) -> tuple[ServerState, ServerState]:
+    """The server after a round: before its masks were applied, and with them."""
+    strategy = federation.experiment.strategy
+    merged = strategy.aggregate(updates, server)
+    before = replace(server, params=merged, buffers=strategy.aggregate_buffers(updates, server))
+    _refuse_divergence({**merged, **before.buffers}, ctx)
+    masks, state = strategy.update_masks(before, updates, ctx)
+    return before, ServerState(apply_masks(merged, masks), before.buffers, masks, state)
+
+
+def dense_flops(federation: Federation, clients: Sequence[int]) -> int:
+    """Training FLOPs of a round, as if no weight were pruned: see `RoundRecord`."""
+    seen = federation.experiment.federation.local_epochs * sum(int(federation.data.sizes[k]) for k in clients)
+    return BACKWARD_FACTOR * seen * sum(federation.layer_flops.values())
 
 
 def _refuse_divergence(merged: Params, ctx: RoundContext) -> None:
@@ -173,9 +190,7 @@ def start_record(federation: Federation, start: Start, round: int) -> RoundRecor
     )
 
 
-def _broadcast(
-    federation: Federation, server: ServerState, clients: Sequence[int], ctx: RoundContext
-) -> list[Download]:
+def broadcast(federation: Federation, server: ServerState, clients: Sequence[int], ctx: RoundContext) -> list[Download]:
     """Every client's download; equal ones are encoded once."""
     payloads: dict[tuple[int, ...], bytes] = {}
     sent = [federation.experiment.strategy.assign(server, client_id, ctx) for client_id in clients]
@@ -205,7 +220,7 @@ def _train(
     return trainer.train(federation.model, program, assignments, data, ctx, on_step)
 
 
-def _upload(
+def upload(
     federation: Federation, received: Assignment, update: Update, ctx: RoundContext, memory: MaskMemory
 ) -> Report:
     """A client prunes what it sends, as far as it knows the server: by what it has received."""

@@ -33,6 +33,7 @@ LAYERS = {
     "helpers": 5,
     "processes": 5,
     "simulation": 5,
+    "budgets": 6,
     "runs": 6,
     "privacy": 6,
     "robustness": 6,
@@ -41,6 +42,7 @@ LAYERS = {
     "flower": 7,
     "arguments": 7,
     "terminal": 7,
+    "budget_command": 7,
     "cli": 7,
     "__init__": 8,  # the public names
 }
@@ -54,6 +56,8 @@ SIDEWAYS = {
     ("simulation", "processes"),
     ("cli", "arguments"),
     ("cli", "terminal"),
+    ("cli", "budget_command"),
+    ("budget_command", "arguments"),
     ("pruning", "models"),
 }
 # What is built on the core; the core knows nothing of it.

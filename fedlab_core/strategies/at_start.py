@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from fedlab_core.pruning.masks import drop_lowest, total
-from fedlab_core.strategies.base import Strategy, hyper
+from fedlab_core.strategies.base import Knob, Strategy, hyper
 from fedlab_core.types import Masks, Params, RoundContext
 
 
 class PruningAtStart(Strategy):
     """One client scores every weight on one batch; the best are kept, and the mask stays for the whole run."""
+
+    knob: ClassVar[Knob | None] = Knob("final_sparsity")
 
     final_sparsity: float = hyper(
         0.8,

@@ -6,7 +6,7 @@ import importlib
 import pkgutil
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
@@ -35,6 +35,28 @@ def hyper(default: Any, *, symbol: str, help: str, fedavg: Any = None, **limits:
     return Field(default, description=help, json_schema_extra=extra, **limits)
 
 
+Cost = Literal["flops", "bytes"]
+"""What can be budgeted: effective FLOPs of training, or bytes of messages."""
+
+
+class Knob(NamedTuple):
+    """The setting that decides what a method costs: a budget is turned into it (`fedlab_core.budgets`).
+
+    Attributes:
+        field: its name, of a number.
+        saves: the costs that follow it, without ups and downs between its limits.
+        learned: those that depend on what the weights learn, too: only a run knows them exactly.
+        by_steps: clients choose what they send step by step, so that nothing is known without training.
+        at_least: another setting that may not be below this one, and rises with it.
+    """
+
+    field: str
+    saves: tuple[Cost, ...] = ("flops", "bytes")
+    learned: tuple[Cost, ...] = ()
+    by_steps: bool = False
+    at_least: str = ""
+
+
 class Strategy(BaseModel):
     """The server's side of a method, as pure functions. A subclass in this package registers itself under `name`.
 
@@ -47,6 +69,9 @@ class Strategy(BaseModel):
     name: ClassVar[str] = ""
     title: ClassVar[str] = ""
     source: ClassVar[str] = ""
+
+    knob: ClassVar[Knob | None] = None
+    """The setting for a budget; None where no setting decides what the method costs."""
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:

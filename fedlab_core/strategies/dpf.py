@@ -13,6 +13,7 @@ from fedlab_core.costs.flops import effective_flops
 from fedlab_core.federation.aggregation import weighted_mean
 from fedlab_core.federation.programs import ClientProgram, ClientState, LocalSettings, MaskedSGD
 from fedlab_core.pruning.masks import full_masks, prunable_names, purge
+from fedlab_core.strategies.base import Knob
 from fedlab_core.strategies.scheduled import Scheduled
 from fedlab_core.types import Assignment, Batch, GradFn, Masks, Params, RoundContext, ServerState, Update
 
@@ -30,6 +31,7 @@ class DPF(Scheduled):
     title: ClassVar[str] = "DPF"
     source: ClassVar[str] = "Lin et al. 2020, arXiv 2006.07253"
     nested: ClassVar[bool] = False
+    knob: ClassVar[Knob | None] = Knob("final_sparsity", saves=("flops",), learned=("flops",))
 
     def init(self, params: Params, ctx: RoundContext) -> tuple[Masks, dict[str, Any]]:
         """All kept; the memory is the dense weights."""

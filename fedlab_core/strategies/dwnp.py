@@ -26,7 +26,7 @@ from fedlab_core.federation.programs import ClientProgram, LocalSettings
 from fedlab_core.models.hypernetwork import WIDTH, init_codes, init_fixed_code, init_hypernetwork, logits, soft
 from fedlab_core.pruning.budget import ChannelCosts
 from fedlab_core.pruning.masks import full_masks, prunable_names
-from fedlab_core.strategies.base import Strategy, hyper
+from fedlab_core.strategies.base import Knob, Strategy, hyper
 from fedlab_core.types import Assignment, Buffers, Masks, Params, RoundContext, ServerState, Update
 
 
@@ -43,6 +43,7 @@ class DWNP(Strategy):
     name: ClassVar[str] = "dwnp"
     title: ClassVar[str] = "DWNP"
     source: ClassVar[str] = "Gao et al., Device-Wise Federated Network Pruning, CVPR 2024"
+    knob: ClassVar[Knob | None] = Knob("p_d", saves=("flops",), learned=("flops",), at_least="p_s")
 
     p_s: float = hyper(
         0.8, symbol="p_s", gt=0.05, le=1, help="Share of the FLOPs that the server's network keeps; 0.3 to 0.9."

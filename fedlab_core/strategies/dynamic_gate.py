@@ -9,7 +9,7 @@ from torch import nn
 from fedlab_core.costs.flops import BACKWARD_FACTOR
 from fedlab_core.federation.programs import ClientProgram, LocalSettings
 from fedlab_core.models.gating import gated, open_shares
-from fedlab_core.strategies.base import hyper
+from fedlab_core.strategies.base import Knob, hyper
 from fedlab_core.strategies.underneath import Underneath
 from fedlab_core.types import Masks, RoundContext
 
@@ -24,6 +24,7 @@ class DynamicGate(Underneath):
     name: ClassVar[str] = "dynamic-gate"
     title: ClassVar[str] = "Dynamic pruning: gates"
     source: ClassVar[str] = "Yu et al. 2021, arXiv 2106.06921, version 1 and its code"
+    knob: ClassVar[Knob | None] = Knob("ratio", saves=("flops",))
 
     ratio: float = hyper(
         0.7,

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from fedlab_core.federation.programs import ClientProgram, ClientState, LocalSettings, MaskedSGD
-from fedlab_core.strategies.base import hyper
+from fedlab_core.strategies.base import Knob, hyper
 from fedlab_core.strategies.underneath import Underneath
 from fedlab_core.types import Assignment, Batch, GradFn, Params, RoundContext, ServerState, Update
 
@@ -32,6 +32,7 @@ class DynamicSalient(Underneath):
     name: ClassVar[str] = "dynamic-salient"
     title: ClassVar[str] = "Dynamic pruning: salient gradients"
     source: ClassVar[str] = "Yu et al. 2023, arXiv 2106.06921, version 2; our reading"
+    knob: ClassVar[Knob | None] = Knob("keep_ratio", saves=("bytes",), learned=("bytes",), by_steps=True)
 
     keep_ratio: float = hyper(
         0.1,

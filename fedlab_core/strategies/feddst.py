@@ -13,7 +13,7 @@ from fedlab_core.federation.programs import ClientProgram, ClientState, LocalSet
 from fedlab_core.pruning.densities import DENSITIES, largest
 from fedlab_core.pruning.masks import full_masks, prunable_names
 from fedlab_core.pruning.regrow import cosine_fraction, drop_and_grow
-from fedlab_core.strategies.base import Strategy, hyper
+from fedlab_core.strategies.base import Knob, Strategy, hyper
 from fedlab_core.types import Assignment, Batch, GradFn, Masks, Params, RoundContext, ServerState, Update
 
 FRACTION = "exchange"
@@ -28,6 +28,7 @@ class FedDST(Strategy):
     name: ClassVar[str] = "feddst"
     title: ClassVar[str] = "FedDST"
     source: ClassVar[str] = "Bibikar et al. 2022, arXiv 2112.09824; rules as in the code of FedPruning"
+    knob: ClassVar[Knob | None] = Knob("final_sparsity")
 
     final_sparsity: float = hyper(
         0.8,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from fedlab_core.pruning.masks import Scope, purge
-from fedlab_core.strategies.base import Strategy, hyper
+from fedlab_core.strategies.base import Knob, Strategy, hyper
 from fedlab_core.types import Masks, RoundContext, ServerState, Update
 
 
@@ -16,6 +16,7 @@ class OneShot(Strategy):
     name: ClassVar[str] = "one-shot"
     title: ClassVar[str] = "OneShot"
     source: ClassVar[str] = "baseline in Stripelis et al. 2022, arXiv 2204.12430"
+    knob: ClassVar[Knob | None] = Knob("final_sparsity", learned=("flops",))
 
     final_sparsity: float = hyper(
         0.9,

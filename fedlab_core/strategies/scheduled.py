@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from fedlab_core.pruning.masks import Scope, full_masks, prunable_names, purge
 from fedlab_core.pruning.schedules import SCHEDULES
-from fedlab_core.strategies.base import Strategy, hyper
+from fedlab_core.strategies.base import Knob, Strategy, hyper
 from fedlab_core.types import Masks, Params, RoundContext
 
 
@@ -16,6 +16,8 @@ class Scheduled(Strategy):
 
     nested: ClassVar[bool] = True
     """Whether what is pruned stays pruned."""
+
+    knob: ClassVar[Knob | None] = Knob("final_sparsity")
 
     final_sparsity: float = hyper(
         0.9,
@@ -101,6 +103,8 @@ class ScheduledPruning(Scheduled):
 
 class MagnitudePruning(ScheduledPruning):
     """The same for methods that choose by magnitude."""
+
+    knob: ClassVar[Knob | None] = Knob("final_sparsity", learned=("flops",))  # which layers are pruned most
 
     scope: Scope = hyper(
         "global",

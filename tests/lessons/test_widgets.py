@@ -12,7 +12,7 @@ from fedlab_core.experiment import Experiment
 from fedlab_core.lab import Federation
 from fedlab_core.lessons.widgets import Explorer, fedavg_explorer, fedsparsify_explorer, partition_explorer
 from fedlab_core.lessons.widgets.explorer import slider, steps
-from fedlab_core.lessons.widgets.fedsparsify import forecast_bytes, levels
+from fedlab_core.lessons.widgets.fedsparsify import levels, rehearsed_bytes
 from fedlab_core.simulation import simulate
 
 BASE = Experiment().replace({"model.name": "mlp", "data.num_clients": 5, "federation.rounds": 8})
@@ -87,7 +87,7 @@ def test_the_schedule_follows_its_sliders() -> None:
 def test_the_forecast_of_bytes_is_what_a_run_then_takes(participation: float) -> None:
     experiment = SPARSE.replace({"federation.participation": participation})
     sent = sum(record.upload_bytes + record.download_bytes for record in simulate(experiment))
-    assert forecast_bytes(Federation.of(experiment), levels(experiment)) == pytest.approx(sent, rel=0.03)
+    assert rehearsed_bytes(Federation.of(experiment)) == pytest.approx(sent, rel=0.002)
 
 
 @pytest.mark.parametrize(

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import plotly.graph_objects as go
 
-from fedlab_core.costs.codec import entropy_bound_bytes
+from fedlab_core.budgets import rehearse
 from fedlab_core.experiment import Experiment
 from fedlab_core.lab import Federation
 from fedlab_core.lessons.widgets.explorer import Explorer, slider, steps
 from fedlab_core.plots.compare import schedule_curve
 from fedlab_core.plots.style import format_bytes, format_percent
-from fedlab_core.pruning.masks import prunable_names
+from fedlab_core.strategies.fedavg import FedAvg
 from fedlab_core.types import RoundContext
 
 EXPONENTS = (1, 2, 3, 4, 6, 9, 12)
 STILL_EXPONENTS = (3, 1, 12)
-BYTES_PER_VALUE = 4
 
 
 def fedsparsify_explorer(base: Experiment) -> Explorer:
@@ -35,14 +33,14 @@ def fedsparsify_explorer(base: Experiment) -> Explorer:
     }
 
     federation = Federation.of(base)
-    dense = forecast_bytes(federation, [0.0] * base.federation.rounds)
+    dense = rehearsed_bytes(federation.under(FedAvg()))
 
     def draw(**values: float) -> tuple[go.Figure, str]:
         chosen = base.replace({f"strategy.{name}": value for name, value in values.items()})
         named = {_name(chosen): levels(chosen)}
         if chosen.hash != base.hash:
             named[f"at the start: {_name(base)}"] = levels(base)
-        total = forecast_bytes(federation, levels(chosen))
+        total = rehearsed_bytes(federation.under(chosen.strategy))
         text = (
             f"Predicted: {format_bytes(total)} travel in {base.federation.rounds} rounds, up and down, masks included; "
             f"dense models take {format_bytes(dense)}, {dense / total:.1f} times as much."
@@ -59,19 +57,9 @@ def levels(experiment: Experiment) -> list[float]:
     return [level or 0.0 for level in asked]
 
 
-def forecast_bytes(federation: Federation, levels: Sequence[float]) -> float:
-    """Bytes that a run of FedSparsify-Global will take, up and down, without running it.
-
-    In round t the model travels under the masks of round t - 1 in both directions: 32 bits for each kept weight, the
-    entropy of the masks, and what is not prunable, dense. Real payloads come close.
-    """
-    sizes = {name: weight.numel() for name, weight in federation.model.named_parameters()}
-    prunable = sum(sizes[name] for name in prunable_names(dict(federation.model.named_parameters())))
-    rest = BYTES_PER_VALUE * (sum(sizes.values()) - prunable)
-    settings = federation.experiment.federation
-    clients = max(1, round(settings.participation * federation.data.num_clients))
-    kept = (prunable - int(level * prunable) for level in [0.0, *levels[:-1]])
-    return 2 * clients * sum(entropy_bound_bytes(prunable, count) + rest for count in kept)
+def rehearsed_bytes(federation: Federation) -> int:
+    """Bytes of a whole run, up and down: its messages are encoded, but nobody trains."""
+    return sum(costs.upload_bytes + costs.download_bytes for costs in rehearse(federation))
 
 
 def _name(experiment: Experiment) -> str:
