@@ -38,22 +38,23 @@ def ask(experiment: Experiment, budget: Budget, bar: Any) -> dict[str, Any]:
     """One request: refused, or kept by a real run."""
     strategy = experiment.strategy.name
     row = {"hash": experiment.hash, "strategy": strategy, "limit": budget.limit, "cost": budget.cost}
-    runs = []
+    runs: list[list[RoundRecord]] = []
 
     def watch(record: RoundRecord) -> None:
-        runs.extend([record] * (record.round == 0))
+        if not record.round:
+            runs.append([])
+        runs[-1].append(record)
         bar.set_postfix_str(f"{strategy}, {budget}, practice run {len(runs)}, round {record.round}")
 
     try:
-        plan = solve(experiment, budget)
-        rehearsed = plan.used
-        plan = practise(plan, watch)
+        plan = practise(solve(experiment, budget), watch)
     except BudgetError as error:
         near = error.nearest
         return row | {"refused": str(error), "nearest": near and near.setting, "nearest_cost": near and near.cost}
     spent = plan.cost if plan.practised else budget.of(Spending.of(simulate(plan.experiment), budget.scope))
-    done = {"setting": plan.setting, "rehearsed_used": rehearsed, "spent": spent, "used": spent / budget.limit}
-    return row | done | {"practice_runs": len(runs)}
+    first = budget.of(Spending.of(runs[0], budget.scope)) if runs else spent
+    done = {"setting": plan.setting, "spent": spent, "used": spent / budget.limit}
+    return row | done | {"first_used": first / budget.limit, "practice_runs": len(runs)}
 
 
 def ask_all(bar: Any) -> Iterator[dict[str, Any]]:
@@ -78,7 +79,7 @@ def ask_all(bar: Any) -> Iterator[dict[str, Any]]:
 
 def table(rows: list[dict[str, Any]]) -> str:
     """One line a request."""
-    lines = ["| method | asked for | setting | spent | of the budget | rehearsal alone | practice runs |"]
+    lines = ["| method | asked for | setting | spent | of the budget | first setting alone | practice runs |"]
     lines.append("|---|---|---|---|---|---|---|")
     for row in rows:
         asked = Budget(row["cost"], row["limit"])
@@ -88,7 +89,7 @@ def table(rows: list[dict[str, Any]]) -> str:
             lines.append(f"{title}refused: nearest is {row['nearest']} | {nearest} | | |")
         else:
             runs = row["practice_runs"] or "none needed"
-            spent = f"{asked.say(row['spent'])} | {row['used']:.1%} | {row['rehearsed_used']:.1%}"
+            spent = f"{asked.say(row['spent'])} | {row['used']:.1%} | {row['first_used']:.1%}"
             lines.append(f"{title}{row['setting']} | {spent} | {runs} |")
     return "\n".join(lines)
 
