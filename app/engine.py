@@ -60,4 +60,4 @@ def check(experiment: Experiment) -> None:
         DataError, PartitionError, ValueError: data that is not there, a split or a model that cannot be.
     """
     data = federated(experiment.data).dataset
-    experiment.strategy.prepare(build_model(experiment.model.name, data.input_shape, data.num_classes))
+    experiment.strategy.prepare(build_model(experiment.model.name, data.input_shape, data.num_outputs))

@@ -50,7 +50,7 @@ def save_model(path: Path, federation: Federation, server: ServerState) -> None:
         "format": FORMAT,
         "experiment": federation.experiment.to_json(),
         "input_shape": json.dumps(federation.data.dataset.input_shape),
-        "num_classes": str(federation.data.dataset.num_classes),
+        "num_classes": str(federation.data.dataset.num_outputs),
     }
     payload = save({name: tensor.contiguous() for name, tensor in tensors.items()}, about)
     with open(path, "wb") as file:  # for the system's own errors, which `save_file` has not

@@ -47,7 +47,7 @@ class Federation:
     @classmethod
     def _on(cls, data: FederatedData, experiment: Experiment) -> Federation:
         dataset = data.dataset
-        model = build_model(experiment.model.name, dataset.input_shape, dataset.num_classes)
+        model = build_model(experiment.model.name, dataset.input_shape, dataset.num_outputs)
         model = experiment.strategy.prepare(model)
         return cls(experiment, data, model, forward_flops(model, dataset.input_shape))
 

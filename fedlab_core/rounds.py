@@ -126,7 +126,7 @@ def run_round(
         tested,
         ctx,
         clients=tuple(clients),
-        accuracy_before_purge=tested.accuracy if unpruned else _evaluate(federation, before, ctx).accuracy,
+        score_before_purge=tested.score if unpruned else _evaluate(federation, before, ctx).score,
         train_loss=_mean_loss(updates),
         upload_bytes=sum(len(report.payload) for report in reports),
         download_bytes=sum(len(one.payload) for one in downloads),
@@ -180,7 +180,7 @@ def start_record(federation: Federation, start: Start, round: int) -> RoundRecor
         tested,
         ctx,
         clients=(),
-        accuracy_before_purge=tested.accuracy,
+        score_before_purge=tested.score,
         train_loss=None,
         upload_bytes=start.upload_bytes,
         download_bytes=start.download_bytes,
@@ -244,22 +244,29 @@ def _mean_loss(updates: Sequence[Update]) -> float:
 
 
 def _record(
-    federation: Federation, server: ServerState, tested: Evaluation, ctx: RoundContext, **measured: object
+    federation: Federation,
+    server: ServerState,
+    tested: Evaluation,
+    ctx: RoundContext,
+    *,
+    score_before_purge: float,
+    **measured: object,
 ) -> RoundRecord:
-    client_K = tested.client_accuracy_K[~tested.client_accuracy_K.isnan()]
+    metric = federation.data.dataset.metric
+    client_K = tested.client_score_K[~tested.client_score_K.isnan()]
     if not len(client_K):
-        client_K = torch.tensor([tested.accuracy])
+        client_K = torch.tensor([tested.score])
+    ends = _number(client_K.min()), _number(client_K.max())
+    worst, best = ends if metric.higher_is_better else reversed(ends)
+    scores = (tested.score, score_before_purge, worst, _number(client_K.mean()), best)
     return RoundRecord(
         round=ctx.round,
-        test_accuracy=tested.accuracy,
         test_loss=tested.loss,
-        worst_client_accuracy=_number(client_K.min()),
-        mean_client_accuracy=_number(client_K.mean()),
-        best_client_accuracy=_number(client_K.max()),
         sparsity=sparsity(server.masks),
         target_sparsity=federation.experiment.strategy.target_sparsity(ctx),
         layer_density=layer_density(server.masks),
         state=server,
+        **dict(zip(metric.fields, scores, strict=True)),  # type: ignore[arg-type]
         **measured,  # type: ignore[arg-type]
     )
 

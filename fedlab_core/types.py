@@ -26,11 +26,15 @@ Masks = dict[str, Tensor]
 
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Years = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 """Types that say their range: rows that come from a file are checked against them."""
 
 
 class Batch(NamedTuple):
-    """Examples of one step: `x_BI` inputs, `y_B` labels, `weight_B` the weights of the loss.
+    """Examples of one step: `x_BI` inputs, `y_B` labels or numbers, `weight_B` the weights of the loss.
+
+    The type of `y_B` says what is learnt: whole numbers are classes (cross-entropy), floating-point numbers are what the
+    one output of the model is to be (squared error).
 
     A full batch has weight 1/B for each example. Where clients of different sizes are stacked, a short batch of
     b examples is filled up with examples of weight 0, the others have 1/b: the loss stays the mean over real ones.
@@ -153,17 +157,20 @@ class ServerState:
         return digest.hexdigest()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RoundRecord:
     """One round as a person sees it. The test metrics are of the model that is sent NEXT (after any purge).
+
+    A classification has accuracies, a regression mean absolute errors; the others are None (see `metrics.metric_of`).
 
     Attributes:
         round: 0 is the untrained model; nothing has been sent, unless a client was asked for the first masks.
         clients: ids of the clients that took part.
-        test_accuracy, test_loss: of the global model on the whole test set; accuracy in [0, 1].
-        accuracy_before_purge: the same accuracy just before this round's masks were applied.
-        worst_client_accuracy, mean_client_accuracy, best_client_accuracy: of the global model on each client's own
-            test split, over clients that have one.
+        test_loss: of the global model on the whole test set: cross-entropy, or mean squared error in years^2.
+        test_accuracy, test_mae: on the same; accuracy in [0, 1], mean absolute error in years.
+        accuracy_before_purge, mae_before_purge: the same just before this round's masks were applied.
+        worst_client_..., mean_client_..., best_client_...: of the global model on each client's own test split, over
+            clients that have one. The worst has the lowest accuracy, or the highest error.
         train_loss: mean of the clients' training loss over their local steps, weighted by examples.
         sparsity: pruned weights / prunable weights of the global model.
         target_sparsity: what the strategy's schedule asks for in this round, None where there is no schedule.
@@ -178,12 +185,17 @@ class RoundRecord:
 
     round: Count
     clients: tuple[Count, ...]
-    test_accuracy: Fraction
     test_loss: float
-    accuracy_before_purge: Fraction
-    worst_client_accuracy: Fraction
-    mean_client_accuracy: Fraction
-    best_client_accuracy: Fraction
+    test_accuracy: Fraction | None = None
+    accuracy_before_purge: Fraction | None = None
+    worst_client_accuracy: Fraction | None = None
+    mean_client_accuracy: Fraction | None = None
+    best_client_accuracy: Fraction | None = None
+    test_mae: Years | None = None
+    mae_before_purge: Years | None = None
+    worst_client_mae: Years | None = None
+    mean_client_mae: Years | None = None
+    best_client_mae: Years | None = None
     train_loss: float | None
     sparsity: Fraction
     target_sparsity: Fraction | None

@@ -1,6 +1,6 @@
 """A data set by its name: normalised images and labels, ready to train on.
 
-N examples, I = (channels, height, width), H height, W width, C channels.
+N examples, I = (channels, height, width), or (channels, depth, height, width) of volumes; H height, W width, C channels.
 """
 
 from __future__ import annotations
@@ -17,13 +17,19 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from fedlab_core.data.brains import make_brains
 from fedlab_core.data.digits import read_digits
 from fedlab_core.data.generate import make_shapes
 from fedlab_core.data.image_folder import read_image_folder
 from fedlab_core.data.pixels import DataError, Pixels
 from fedlab_core.data.vision import PUBLISHED, read_vision
+from fedlab_core.metrics import ACCURACY, MAE, Metric
 
 __all__ = ["DataError", "Dataset", "canonical_name", "dataset_names", "load_dataset"]
+
+
+FIRST_GUESS = 62.68
+"""Age in years that FedSparsify's brain age model guesses before training: about the mean of UK Biobank's scans."""
 
 
 @dataclass(frozen=True)
@@ -32,10 +38,15 @@ class Dataset:
 
     Attributes:
         name: one of `dataset_names()`.
-        x_train_NI, x_test_NI: float32 [N, channels, height, width], (pixels - mean) / std with pixels in [0, 1].
-        y_train_N, y_test_N: int64 labels, 0 to num_classes - 1.
-        class_names: what each label means.
-        mean_C, std_C: per channel, over the training images in [0, 1]; std is 1 where a channel is constant.
+        x_train_NI, x_test_NI: float32 [N, *input_shape]: images (pixels - mean) / std with pixels in [0, 1], or volumes
+            normalised one by one.
+        y_train_N, y_test_N: int64 labels, 0 to num_classes - 1; of a regression, float32 numbers (ages in years).
+        class_names: what each label means; of a regression, the groups into which its numbers fall.
+        mean_C, std_C: per channel, over the training images in [0, 1]; std is 1 where a channel is constant. Of volumes,
+            what makes them pictures again.
+        group_ends: of a regression, where one group of numbers ends and the next begins, ascending; groups stand for
+            labels wherever clients are to differ.
+        typical: of a regression, what is guessed before training: the bias of the last layer starts there.
     """
 
     name: str
@@ -46,26 +57,54 @@ class Dataset:
     class_names: tuple[str, ...]
     mean_C: Tensor
     std_C: Tensor
+    group_ends: tuple[float, ...] = ()
+    typical: float = 0.0
 
     @property
-    def input_shape(self) -> tuple[int, int, int]:
-        """(channels, height, width)."""
-        channels, height, width = self.x_train_NI.shape[1:]
-        return channels, height, width
+    def input_shape(self) -> tuple[int, ...]:
+        """(channels, height, width) of images, (channels, depth, height, width) of volumes."""
+        return tuple(self.x_train_NI.shape[1:])
 
     @property
     def num_classes(self) -> int:
-        """How many labels there are."""
+        """How many labels there are, or groups of numbers."""
         return len(self.class_names)
 
+    @property
+    def is_regression(self) -> bool:
+        """Whether a number is to be predicted, and not a label."""
+        return self.y_train_N.is_floating_point()
+
+    @property
+    def metric(self) -> Metric:
+        """What models are measured by."""
+        return MAE if self.is_regression else ACCURACY
+
+    @property
+    def num_outputs(self) -> int:
+        """Outputs of a model: one for each class, or the predicted number."""
+        return 1 if self.is_regression else self.num_classes
+
+    def labels(self, y_N: Tensor) -> Tensor:
+        """int64 [N]: labels as they are; of a regression, the groups of these numbers."""
+        if not self.is_regression:
+            return y_N
+        return torch.bucketize(y_N, torch.tensor(self.group_ends, device=y_N.device), right=True)
+
     def to_images(self, x_NI: Tensor) -> Tensor:
-        """Normalised examples back as pictures for display: uint8 [N, height, width, channels], 255 is white."""
+        """Normalised examples back as pictures for display: uint8 [N, height, width, channels], 255 is white.
+
+        Of a volume, the slice in the middle of its first axis.
+        """
+        x_NI = x_NI[:, :, x_NI.shape[2] // 2] if x_NI.dim() == 5 else x_NI
         x_NHWC = x_NI.permute(0, 2, 3, 1) * self.std_C.to(x_NI) + self.mean_C.to(x_NI)
         return (x_NHWC * 255).round().clamp(0, 255).to(torch.uint8)
 
     def to(self, dtype: torch.dtype) -> Dataset:
         """The same data with examples of another floating-point type."""
-        return replace(self, x_train_NI=self.x_train_NI.to(dtype), x_test_NI=self.x_test_NI.to(dtype))
+        names = ("x_train_NI", "y_train_N", "x_test_NI", "y_test_N")
+        floating = {name: getattr(self, name) for name in names if getattr(self, name).is_floating_point()}
+        return replace(self, **{name: tensor.to(dtype) for name, tensor in floating.items()})
 
 
 class _Request(NamedTuple):
@@ -128,6 +167,21 @@ def _shapes() -> Dataset:
     return _normalised("shapes", make_shapes())
 
 
+@lru_cache
+def _brains() -> Dataset:
+    return _of_ages("brains", *make_brains())
+
+
+def _of_ages(name: str, x_train_NI: Tensor, y_train_N: Tensor, x_test_NI: Tensor, y_test_N: Tensor) -> Dataset:
+    """Volumes that are normalised already, and ages in years, in groups of five years as far as there are any."""
+    low, high = (int(end) // 5 * 5 for end in (y_train_N.min(), y_train_N.max()))
+    starts = range(low, high + 5, 5)
+    names = tuple(f"{start} to {start + 5}" for start in starts)
+    mean_C, std_C = torch.tensor([0.4]), torch.tensor([0.2])  # from 2 deviations below the mean to 3 above it
+    ends = tuple(float(start) for start in starts[1:])
+    return Dataset(name, x_train_NI, y_train_N, x_test_NI, y_test_N, names, mean_C, std_C, ends, FIRST_GUESS)
+
+
 class _Kept:
     """The data set that was read last, and what was asked for: one, for they may be large."""
 
@@ -179,6 +233,7 @@ def _state_of(source: Path) -> list[tuple[str, int, int]]:
 _SOURCES: dict[str, Callable[[_Request], Dataset]] = {
     "digits": lambda request: _digits(),
     "shapes": lambda request: _shapes(),
+    "brains": lambda request: _brains(),
     **{name: _vision(name) for name in PUBLISHED},
     "images": _images,
 }

@@ -75,8 +75,8 @@ class FederatedData:
 
     @cached_property
     def label_counts_KC(self) -> Tensor:  # noqa: N802 - a shape suffix
-        """[K, C]: training examples of each client by class."""
-        return label_counts(self.dataset.y_train_N.cpu(), self.train_indices, self.dataset.num_classes)
+        """[K, C]: training examples of each client by class, or by group of numbers."""
+        return label_counts(self.dataset.labels(self.dataset.y_train_N).cpu(), self.train_indices, self.dataset.num_classes)
 
     def on(self, device: str) -> FederatedData:
         """The same with all examples on a device."""
@@ -122,6 +122,8 @@ def federate(
 ) -> FederatedData:
     """Spread a data set over clients; the test set follows in the same proportions, class by class.
 
+    Of a regression, groups of numbers stand for classes.
+
     Args:
         partition: one of `PARTITIONS`; each looks only at the settings it needs.
         seed: same seed, same split, whatever else a run draws.
@@ -129,8 +131,9 @@ def federate(
     Raises:
         PartitionError: settings that no split can meet.
     """
+    label_N = dataset.labels(dataset.y_train_N)
     needed = check_feasible(
-        dataset.y_train_N,
+        label_N,
         partition=partition,
         num_clients=num_clients,
         alpha=alpha,
@@ -139,9 +142,9 @@ def federate(
         min_size=min_size,
     )
     generator = seeded_generator("partition", seed)
-    train = PARTITIONS[partition].draw(dataset.y_train_N, num_clients, generator=generator, **needed)
-    counts_KC = label_counts(dataset.y_train_N, train, dataset.num_classes)
-    test = spread_alike(dataset.y_test_N, counts_KC, generator)
+    train = PARTITIONS[partition].draw(label_N, num_clients, generator=generator, **needed)
+    counts_KC = label_counts(label_N, train, dataset.num_classes)
+    test = spread_alike(dataset.labels(dataset.y_test_N), counts_KC, generator)
     skew = FeatureSkew(rotation_degrees, noise_std, seed) if partition == "feature" else None
     return FederatedData(dataset, train, test, skew)
 

@@ -8,10 +8,10 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.nn import functional as F  # noqa: N812 - torch's own convention
 
 from fedlab_core.data.federated import FederatedData
 from fedlab_core.federation.devices import put
+from fedlab_core.federation.gradients import example_losses
 from fedlab_core.pruning.masks import apply_masks
 from fedlab_core.types import Buffers, Masks, Params
 
@@ -20,11 +20,14 @@ CHUNK = 512
 
 
 class Evaluation(NamedTuple):
-    """Accuracy and mean loss on the test set; accuracy in [0, 1] by client, NaN for a client without test examples."""
+    """Score and mean loss on the test set, and the score by client, NaN for a client without test examples.
 
-    accuracy: float
+    The score is what the data set's metric says: accuracy in [0, 1], or the mean absolute error.
+    """
+
+    score: float
     loss: float
-    client_accuracy_K: Tensor
+    client_score_K: Tensor
 
 
 Personal = Callable[[int], Masks | None]
@@ -40,41 +43,46 @@ def evaluate(
     sub-networks on these; otherwise their test examples are a part of the test set and nothing is computed twice.
     """
     dataset = data.dataset
-    right_N, loss_N = _forward(model, params, buffers, dataset.x_test_NI, dataset.y_test_N)
+    scored_N, loss_N = _forward(model, params, buffers, dataset.x_test_NI, dataset.y_test_N)
     rows_N, sizes_K = data.test_rows
     if data.feature_skew is None and personal(0) is None:
-        right_by_client_N = right_N[rows_N]
+        scored_by_client_N = scored_N[rows_N]
     else:
         parts = []
         for k in range(data.num_clients):
             masks = personal(k)
             own = params if masks is None else apply_masks(params, masks)
             parts.append(_forward(model, own, buffers, *data.test(k))[0])
-        right_by_client_N = torch.cat(parts)
-    client_K = _mean_by_client(right_by_client_N, sizes_K)
-    return Evaluation(float(right_N.double().mean()), float(loss_N.double().mean()), client_K)
+        scored_by_client_N = torch.cat(parts)
+    client_K = _mean_by_client(scored_by_client_N, sizes_K)
+    return Evaluation(float(scored_N.mean()), float(loss_N.mean()), client_K)
 
 
-def _mean_by_client(right_N: Tensor, sizes_K: Tensor) -> Tensor:
+def _mean_by_client(scored_N: Tensor, sizes_K: Tensor) -> Tensor:
     """Mean over consecutive stretches of the given sizes, without a loop over clients."""
     owner_N = torch.repeat_interleave(torch.arange(len(sizes_K)), sizes_K)
-    return torch.bincount(owner_N, weights=right_N.double(), minlength=len(sizes_K)) / sizes_K
+    return torch.bincount(owner_N, weights=scored_N, minlength=len(sizes_K)) / sizes_K
 
 
 def _forward(model: nn.Module, params: Params, buffers: Buffers, x_NI: Tensor, y_N: Tensor) -> tuple[Tensor, Tensor]:
-    """Whether each example is classed rightly, and its loss."""
+    """Each example's part of the score, and its loss: whether it is classed rightly, or by how much it is missed."""
     model.eval()
     tensors = put({**params, **buffers}, x_NI.device)
-    right, losses = [torch.zeros(0, dtype=torch.bool)], [torch.zeros(0, dtype=x_NI.dtype)]
+    scored, losses = [torch.zeros(0)], [torch.zeros(0)]
     with torch.no_grad():
         for x_BI, y_B in zip(x_NI.split(CHUNK), y_N.split(CHUNK), strict=True):
-            logits_BC = _logits(model, tensors, x_BI)
-            right.append((logits_BC.argmax(1) == y_B).cpu())
-            losses.append(F.cross_entropy(logits_BC, y_B, reduction="none").cpu())
-    return torch.cat(right), torch.cat(losses)
+            outputs_BC = _outputs(model, tensors, x_BI)
+            scored.append(_scores(outputs_BC, y_B).cpu())
+            losses.append(example_losses(outputs_BC, y_B).cpu())
+    return torch.cat(scored).double(), torch.cat(losses).double()
 
 
-def _logits(model: nn.Module, tensors: Mapping[str, Tensor], x_BI: Tensor) -> Tensor:
+def _scores(outputs_BC: Tensor, y_B: Tensor) -> Tensor:
+    """[B]: whether the most likely class is the right one; of a regression, the absolute error."""
+    return (outputs_BC.squeeze(1) - y_B).abs() if y_B.is_floating_point() else outputs_BC.argmax(1) == y_B
+
+
+def _outputs(model: nn.Module, tensors: Mapping[str, Tensor], x_BI: Tensor) -> Tensor:
     """The model's output. A chain is walked layer by layer, to keep its maps channels last in memory.
 
     On a processor that is twice as fast, pooling ten times; a convolution of a single channel forgets it by itself.

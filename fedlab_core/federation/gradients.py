@@ -19,15 +19,23 @@ from fedlab_core.models.blocks import Gated, Residual
 from fedlab_core.types import Batch, Buffers, GradFn, Gradient, Params
 
 
-def weighted_loss(logits_BC: Tensor, y_B: Tensor, weight_B: Tensor) -> Tensor:
-    """Cross-entropy summed with the batch's weights (1/b each: the mean over b examples)."""
-    return (F.cross_entropy(logits_BC, y_B, reduction="none") * weight_B).sum()
+def example_losses(outputs_BC: Tensor, y_B: Tensor) -> Tensor:
+    """[B]: cross-entropy where the targets are classes, squared error of the one output where they are numbers."""
+    if y_B.is_floating_point():
+        return (outputs_BC.squeeze(1) - y_B).square()
+    return F.cross_entropy(outputs_BC, y_B, reduction="none")
 
 
 def batch_loss(model: nn.Module, params: Params, buffers: Buffers, batch: Batch, temperature: float = 1.0) -> Tensor:
-    """Training loss of one client's batch, logits divided by `temperature`; BatchNorm writes into `buffers`."""
-    logits_BC = functional_call(model.train(), {**params, **buffers, **batch.noise}, (batch.x_BI,))
-    return weighted_loss(logits_BC / temperature, batch.y_B, batch.weight_B)
+    """Training loss of one client's batch: a sum with the batch's weights (1/b each: the mean over b examples).
+
+    Logits are divided by `temperature`; a predicted number is not: it has no classes to make alike. BatchNorm writes into
+    `buffers`.
+    """
+    outputs_BC = functional_call(model.train(), {**params, **buffers, **batch.noise}, (batch.x_BI,))
+    if not batch.y_B.is_floating_point():
+        outputs_BC = outputs_BC / temperature
+    return (example_losses(outputs_BC, batch.y_B) * batch.weight_B).sum()
 
 
 def client_gradient(model: nn.Module) -> GradFn:
@@ -77,17 +85,19 @@ def _known(layer: nn.Module) -> bool:
 
 def _plain(layer: nn.Module) -> bool:
     """Whether a layer has no option that its stacked form does not know; other layers go through vmap."""
-    if isinstance(layer, nn.Conv2d):
+    if isinstance(layer, nn.Conv2d | nn.Conv3d):
         return isinstance(layer.padding, tuple) and layer.padding_mode == "zeros"
     if isinstance(layer, nn.BatchNorm2d):
         return layer.affine and layer.track_running_stats and layer.momentum is not None
     if isinstance(layer, nn.GroupNorm):
         return layer.affine
+    if isinstance(layer, nn.InstanceNorm3d):
+        return not layer.affine and not layer.track_running_stats
     if isinstance(layer, nn.Flatten):
         return (layer.start_dim, layer.end_dim) == (1, -1)
     if isinstance(layer, nn.AdaptiveAvgPool2d):
         return layer.output_size in (1, (1, 1))
-    return not (isinstance(layer, nn.MaxPool2d) and layer.return_indices)
+    return not (isinstance(layer, nn.MaxPool2d | nn.MaxPool3d) and layer.return_indices)
 
 
 def in_bfloat16(grad: GradFn) -> GradFn:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from fedlab_core.federation.composites import gated, inner_chain, pad_shortcut, residual
-from fedlab_core.federation.norms import batch_norm, group_norm
+from fedlab_core.federation.norms import batch_norm, group_norm, instance_norm
 from fedlab_core.federation.passes import Back, Pass, ops
 from fedlab_core.models import InputDropout
 from fedlab_core.models.blocks import Gated, PadShortcut, Residual
@@ -35,22 +35,22 @@ def _linear(this: Pass, name: str, layer: nn.Linear, x_KBI: Tensor) -> tuple[Ten
     return y_KOB.transpose(1, 2), back
 
 
-def _conv(this: Pass, name: str, layer: nn.Conv2d, x: Tensor) -> tuple[Tensor, Back]:
+def _conv(this: Pass, name: str, layer: nn.Conv2d | nn.Conv3d, x: Tensor) -> tuple[Tensor, Back]:
     x = this.maps(x)
     weight, bias = cast(Tensor, this.flat(f"{name}.weight")), this.flat(f"{name}.bias")
     groups = this.num_clients * layer.groups
-    how = (layer.stride, cast(tuple[int, int], layer.padding), layer.dilation)
+    how = (layer.stride, layer.padding, layer.dilation, False, [0] * this.axes, groups)
 
     def back(grad: Tensor, wanted: bool) -> Tensor | None:
         needed = [wanted, True, bias is not None]
-        grads = ops.convolution_backward(grad, x, weight, [len(weight)], *how, False, [0, 0], groups, needed)
+        grads = ops.convolution_backward(grad, x, weight, [len(weight)], *how, needed)
         this.add(f"{name}.weight", grads[1])
         if bias is not None:
             this.add(f"{name}.bias", grads[2])
         return grads[0] if wanted else None
 
     this.may_overwrite = True
-    return nn.functional.conv2d(x, weight, bias, *how, groups), back
+    return cast(Tensor, ops.convolution(x, weight, bias, *how)), back
 
 
 def _relu(this: Pass, name: str, layer: nn.ReLU, x: Tensor) -> tuple[Tensor, Back]:
@@ -73,18 +73,38 @@ def _relu6(this: Pass, name: str, layer: nn.ReLU6, x: Tensor) -> tuple[Tensor, B
     return y, back
 
 
-def _max_pool(this: Pass, name: str, layer: nn.MaxPool2d, x: Tensor) -> tuple[Tensor, Back]:
+def _max_pool(this: Pass, name: str, layer: nn.MaxPool2d | nn.MaxPool3d, x: Tensor) -> tuple[Tensor, Back]:
     x = this.maps(x)
-    how = tuple(
-        list(nn.modules.utils._pair(v)) for v in (layer.kernel_size, layer.stride, layer.padding, layer.dilation)
-    )
-    y, index = ops.max_pool2d_with_indices(x, *how, layer.ceil_mode)
+    settings = (layer.kernel_size, layer.stride, layer.padding, layer.dilation)
+    how = [_for_axes(setting, this.axes) for setting in settings]
+    volumes = this.axes == 3
+    forward = ops.max_pool3d_with_indices if volumes else ops.max_pool2d_with_indices
+    backward = ops.max_pool3d_with_indices_backward if volumes else ops.max_pool2d_with_indices_backward
+    y, index = forward(x, *how, layer.ceil_mode)
 
     def back(grad: Tensor, wanted: bool) -> Tensor:
-        return cast(Tensor, ops.max_pool2d_with_indices_backward(grad, x, *how, layer.ceil_mode, index))
+        return cast(Tensor, backward(grad, x, *how, layer.ceil_mode, index))
 
     this.may_overwrite = True
     return y, back
+
+
+def _for_axes(setting: int | tuple[int, ...], axes: int) -> list[int]:
+    """One number for all axes, or one for each, as a list."""
+    return [setting] * axes if isinstance(setting, int) else list(setting)
+
+
+def _avg_pool(this: Pass, name: str, layer: nn.AvgPool3d, x: Tensor) -> tuple[Tensor, Back]:
+    x = this.maps(x)
+    settings = (layer.kernel_size, layer.stride, layer.padding)
+    how = [_for_axes(setting, this.axes) for setting in settings]
+    counted = (layer.ceil_mode, layer.count_include_pad, layer.divisor_override)
+
+    def back(grad: Tensor, wanted: bool) -> Tensor:
+        return cast(Tensor, ops.avg_pool3d_backward(grad.contiguous(), x, *how, *counted))
+
+    this.may_overwrite = True
+    return cast(Tensor, ops.avg_pool3d(x, *how, *counted)), back
 
 
 def _mean_pool(this: Pass, name: str, layer: nn.AdaptiveAvgPool2d, x: Tensor) -> tuple[Tensor, Back]:
@@ -100,16 +120,14 @@ def _mean_pool(this: Pass, name: str, layer: nn.AdaptiveAvgPool2d, x: Tensor) ->
 
 def _flatten(this: Pass, name: str, layer: nn.Flatten, x: Tensor) -> tuple[Tensor, Back]:
     """From maps to vectors in the order that `nn.Flatten` has: channels, rows, columns."""
-    if x.dim() != 4:
+    if x.dim() != this.axes + 2:
         return x.flatten(2), lambda grad, wanted: grad
-    batch, channels, height, width = x.shape
-    clients, depth = this.num_clients, channels // this.num_clients
-    x_BHWKC = x.permute(0, 2, 3, 1).reshape(batch, height, width, clients, depth)
+    x_KBCHW = x.unflatten(1, (this.num_clients, -1)).transpose(0, 1)
 
     def back(grad_KBI: Tensor, wanted: bool) -> Tensor:
-        return this.maps(grad_KBI.reshape(clients, batch, depth, height, width))
+        return this.maps(grad_KBI.reshape(x_KBCHW.shape))
 
-    return x_BHWKC.permute(3, 0, 4, 1, 2).reshape(clients, batch, -1), back
+    return x_KBCHW.flatten(2), back
 
 
 def _dropout(this: Pass, name: str, layer: InputDropout, x_KBI: Tensor) -> tuple[Tensor, Back]:
@@ -121,9 +139,13 @@ def _dropout(this: Pass, name: str, layer: InputDropout, x_KBI: Tensor) -> tuple
 LAYERS: dict[type[nn.Module], Callable[[Pass, str, Any, Tensor], tuple[Tensor, Back]]] = {
     nn.Linear: _linear,
     nn.Conv2d: _conv,
+    nn.Conv3d: _conv,
     nn.GroupNorm: group_norm,
     nn.BatchNorm2d: batch_norm,
+    nn.InstanceNorm3d: instance_norm,
     nn.MaxPool2d: _max_pool,
+    nn.MaxPool3d: _max_pool,
+    nn.AvgPool3d: _avg_pool,
     nn.ReLU: _relu,
     nn.ReLU6: _relu6,
     nn.AdaptiveAvgPool2d: _mean_pool,

@@ -2,7 +2,7 @@
 
 K clients, B batch, I input, O output, C classes, H height, W width. Maps of stacked clients are [B, K*channels, H, W],
 channels last in memory: a convolution in K groups is then K convolutions in one call, at the full rate of the machine.
-Vectors are [K, B, I], for batched matrix products.
+Volumes have a depth before the height. Vectors are [K, B, I], for batched matrix products.
 
 Written out instead of left to autograd, because a small step is mostly overhead: a gradient is added to the momentum
 where it is computed, activations are overwritten where nobody needs them any more, and nothing is recorded. A test
@@ -43,6 +43,7 @@ class Pass:
         params, buffers, batch: with a leading client axis. `buffers` is replaced by what it is after the pass.
         onto, decay: gradients are added to decay x `onto`, in place.
         layers: how each kind of layer is computed.
+        axes: of a map: 2 for images, 3 for volumes, 0 where the examples are vectors.
     """
 
     def __init__(
@@ -52,6 +53,12 @@ class Pass:
         self.onto, self.decay = onto, decay
         self.num_clients, self.batch_size = batch.y_B.shape
         self.may_overwrite = False
+        self.axes = batch.x_BI.dim() - 3
+
+    @property
+    def memory_format(self) -> torch.memory_format:
+        """Channels last, for images or volumes."""
+        return torch.channels_last_3d if self.axes == 3 else torch.channels_last
 
     def add(self, name: str, grad: Tensor) -> None:
         """The gradient of a parameter, in any layout of the right size."""
@@ -66,17 +73,15 @@ class Pass:
 
         A convolution of one channel may have forgotten that its maps are channels last: it could not tell.
         """
-        if x.dim() != 5:
-            return x.contiguous(memory_format=torch.channels_last)
-        clients, batch, channels, height, width = x.shape
-        x_BHWC = x.permute(1, 3, 4, 0, 2).reshape(batch, height, width, clients * channels).contiguous()
-        return x_BHWC.permute(0, 3, 1, 2)
+        if x.dim() == self.axes + 2:
+            return x.contiguous(memory_format=self.memory_format)
+        return x.transpose(0, 1).flatten(1, 2).contiguous(memory_format=self.memory_format)
 
 
 def run(model: nn.Sequential, this: Pass) -> Tensor:
     """Forward and backward; the loss [K]."""
-    logits_KBC, back = chain(this, "", model, this.batch.x_BI)
-    loss_K, grad_KBC = _loss(logits_KBC, this.batch)
+    outputs_KBC, back = chain(this, "", model, this.batch.x_BI)
+    loss_K, grad_KBC = _loss(outputs_KBC, this.batch)
     back(grad_KBC, False)
     return loss_K
 
@@ -97,7 +102,19 @@ def chain(this: Pass, prefix: str, layers: nn.Sequential, x: Tensor) -> tuple[Te
     return x, back_all
 
 
-def _loss(logits_KBC: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+def _loss(outputs_KBC: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Loss and its gradient, as `gradients.example_losses` defines it."""
+    return (_squared_error if batch.y_B.is_floating_point() else _cross_entropy)(outputs_KBC, batch)
+
+
+def _squared_error(outputs_KB1: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Weighted squared error and its gradient: twice the error times the weight of the example."""
+    error_KB = outputs_KB1.squeeze(2) - batch.y_B
+    weighted_KB = error_KB * batch.weight_B
+    return (error_KB * weighted_KB).sum(1), (2 * weighted_KB).unsqueeze(2).to(outputs_KB1.dtype)
+
+
+def _cross_entropy(logits_KBC: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
     """Weighted cross-entropy and its gradient: (softmax - 1 at the label) times the weight of the example."""
     log_KBC = logits_KBC.log_softmax(2)
     label_KB1, weight_KB1 = batch.y_B.unsqueeze(2), batch.weight_B.unsqueeze(2)

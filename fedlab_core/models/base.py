@@ -20,13 +20,17 @@ from fedlab_core.types import Buffers, Params
 
 Builder = Callable[[tuple[int, ...], int], nn.Sequential]
 _BUILDERS: dict[str, Builder] = {}
+_AXES: dict[str, tuple[int, ...]] = {}
 
 
-def register_model(name: str) -> Callable[[Builder], Builder]:
-    """Class the decorated builder `f(input_shape, num_classes) -> nn.Sequential` under `name`."""
+def register_model(name: str, axes: tuple[int, ...] = (3,)) -> Callable[[Builder], Builder]:
+    """Class the decorated builder `f(input_shape, num_classes) -> nn.Sequential` under `name`.
+
+    `axes` are the lengths of `input_shape` that it takes: 3 for images, 4 for volumes.
+    """
 
     def add(builder: Builder) -> Builder:
-        _BUILDERS[name] = builder
+        _BUILDERS[name], _AXES[name] = builder, axes
         return builder
 
     return add
@@ -41,13 +45,23 @@ def model_names() -> tuple[str, ...]:
 
 
 def build_model(name: str, input_shape: tuple[int, ...], num_classes: int) -> nn.Sequential:
-    """The architecture `name` for inputs of shape (channels, height, width), without weights.
+    """The architecture `name`, without weights.
+
+    Args:
+        name: one of `model_names()`.
+        input_shape: (channels, height, width) of images, (channels, depth, height, width) of volumes.
+        num_classes: outputs; 1 for a regression.
 
     Raises:
-        ValueError: unknown name, or an input that is too small for the model.
+        ValueError: unknown name, a model for volumes where there are images or the other way round, or an input that
+            is too small for the model.
     """
     if name not in model_names():
         raise ValueError(f"model.name is {name!r}; allowed are {', '.join(model_names())}")
+    fitting = [known for known, axes in _AXES.items() if len(input_shape) in axes]
+    if name not in fitting:
+        kind = {3: "images", 4: "volumes"}.get(len(input_shape), f"inputs of {len(input_shape)} axes")
+        raise ValueError(f"model.name is {name!r}; for {kind} allowed are {', '.join(sorted(fitting))}")
     with torch.device("meta"):
         return _BUILDERS[name](input_shape, num_classes)
 
@@ -86,10 +100,15 @@ def batch_norm(channels: int) -> nn.BatchNorm2d:
     return layer
 
 
-def init_params(model: nn.Module, generator: torch.Generator) -> tuple[Params, Buffers]:
+def init_params(model: nn.Module, generator: torch.Generator, typical: float = 0.0) -> tuple[Params, Buffers]:
     """Initial numbers: Glorot-uniform weights and zero biases, as in FedSparsify's models; norms start at one.
 
     Gates have Kaiming-normal weights, as in the code of adaptive dynamic pruning, and the biases that they ask for.
+
+    Args:
+        model: an architecture.
+        generator: of the weights.
+        typical: what a regression guesses at first: the bias of its last layer, as in FedSparsify's brain age model.
     """
     gates = {f"{name}.gate": layer.start for name, layer in model.named_modules() if isinstance(layer, Gated)}
     params: Params = {}
@@ -105,7 +124,16 @@ def init_params(model: nn.Module, generator: torch.Generator) -> tuple[Params, B
         elif name.endswith("weight"):
             values.fill_(1.0)
         params[name] = values
+    if typical:
+        params[_last_bias(model)].fill_(typical)
     return params, persistent_buffers(model)
+
+
+def _last_bias(model: nn.Module) -> str:
+    name = list(dict(model.named_parameters()))[-1]
+    if not name.endswith("bias"):
+        raise ValueError(f"a regression starts at the bias of the last layer, but the model ends with {name}")
+    return name
 
 
 def _kaiming(values: Tensor, generator: torch.Generator) -> Tensor:

@@ -18,7 +18,9 @@ from torch import Tensor, nn
 from fedlab_core.models.base import InputDropout
 from fedlab_core.models.blocks import Residual
 
-_BY_UNIT = (nn.ReLU, nn.ReLU6, nn.MaxPool2d, nn.AdaptiveAvgPool2d, nn.Flatten, InputDropout)
+_POOLS = (nn.MaxPool2d, nn.MaxPool3d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d)
+_BY_UNIT = (nn.ReLU, nn.ReLU6, *_POOLS, nn.Flatten, InputDropout)
+_CONVOLUTIONS = (nn.Conv2d, nn.Conv3d)
 
 
 class Link(NamedTuple):
@@ -29,8 +31,8 @@ class Link(NamedTuple):
         units: U, outputs of `source`.
         spread: inputs of `target` for each unit, side by side: more than one where maps were flattened.
         bias: whether `source` adds one.
-        between: names and layers that have numbers of their own for each unit, in their order: norms, and depthwise
-            convolutions, which filter every unit by itself.
+        between: names and layers that are made for so many units, in their order: norms, and depthwise convolutions,
+            which filter every unit by itself.
         dropouts: names of the dropouts in between.
     """
 
@@ -39,7 +41,7 @@ class Link(NamedTuple):
     units: int
     spread: int
     bias: bool
-    between: tuple[tuple[str, nn.BatchNorm2d | nn.GroupNorm | nn.Conv2d], ...]
+    between: tuple[tuple[str, nn.BatchNorm2d | nn.GroupNorm | nn.InstanceNorm3d | nn.Conv2d], ...]
     dropouts: tuple[str, ...]
 
     @property
@@ -72,7 +74,8 @@ def links(chain: Chain) -> list[Link | None]:
     """From each layer of weights to the next. None where it is not known how the units pass: nothing is cut there.
 
     Known are ReLU, pooling, flattening, `InputDropout`, norms that see the units themselves (BatchNorm2d or GroupNorm,
-    with weight and bias) and depthwise convolutions, between convolutions without groups and linear layers.
+    with weight and bias; InstanceNorm3d without) and depthwise convolutions, between convolutions without groups and
+    linear layers.
     """
     layers = [(chain.prefix + name, layer) for name, layer in chain.layers.named_children()]
     weighted = [place for place, (_, layer) in enumerate(layers) if _mixes_units(layer)]
@@ -85,7 +88,7 @@ def is_depthwise(layer: nn.Module) -> bool:
 
 
 def _mixes_units(layer: nn.Module) -> bool:
-    return isinstance(layer, nn.Conv2d | nn.Linear) and not is_depthwise(layer)
+    return isinstance(layer, (*_CONVOLUTIONS, nn.Linear)) and not is_depthwise(layer)
 
 
 def _link(layers: Sequence[tuple[str, nn.Module]]) -> Link | None:
@@ -96,7 +99,8 @@ def _link(layers: Sequence[tuple[str, nn.Module]]) -> Link | None:
     known = all(type(layer) in _BY_UNIT for layer in others)
     flat = [layer for layer in others if isinstance(layer, nn.Flatten)]
     kinds = (type(makes), type(reads), bool(flat))
-    fits = kinds in ((nn.Conv2d, nn.Conv2d, False), (nn.Linear, nn.Linear, False), (nn.Conv2d, nn.Linear, True))
+    fits = kinds == (nn.Linear, nn.Linear, False)
+    fits = fits or any(kinds in ((conv, conv, False), (conv, nn.Linear, True)) for conv in _CONVOLUTIONS)
     plain = all(getattr(layer, "groups", 1) == 1 for layer in (makes, reads))
     plain = plain and all((layer.start_dim, layer.end_dim) == (1, -1) for layer in flat)
     spread = inputs // units
@@ -107,7 +111,9 @@ def _link(layers: Sequence[tuple[str, nn.Module]]) -> Link | None:
 
 
 def _keeps_units(layer: nn.Module, units: int) -> bool:
-    """Whether it is a layer with numbers for each unit that gives out as many, in their order."""
+    """Whether it is a layer made for so many units that gives out as many, in their order."""
+    if type(layer) is nn.InstanceNorm3d:
+        return not layer.affine and not layer.track_running_stats and layer.num_features == units
     if type(layer) is nn.GroupNorm:
         return layer.affine and layer.num_channels == units
     if type(layer) is nn.BatchNorm2d:
@@ -130,6 +136,12 @@ def smaller(layer: nn.Module, inputs: int | None, outputs: int | None) -> nn.Mod
             read, groups = (left, left) if is_depthwise(layer) else (inputs or layer.in_channels, layer.groups)
             how = (layer.kernel_size, layer.stride, layer.padding, layer.dilation, groups, layer.bias is not None)
             return nn.Conv2d(read, left, *how, layer.padding_mode)  # type: ignore[arg-type]
+        if isinstance(layer, nn.Conv3d):
+            size = (inputs or layer.in_channels, outputs or layer.out_channels, layer.kernel_size)
+            how = (layer.stride, layer.padding, layer.dilation, layer.groups, layer.bias is not None)
+            return nn.Conv3d(*size, *how, layer.padding_mode)  # type: ignore[arg-type]
+        if isinstance(layer, nn.InstanceNorm3d):
+            return nn.InstanceNorm3d(outputs or layer.num_features, layer.eps)
         if isinstance(layer, nn.GroupNorm):
             left = outputs or layer.num_channels
             groups = left * layer.num_groups // layer.num_channels

@@ -9,7 +9,7 @@ from torch import nn
 from fedlab_core.models.base import register_model
 
 
-@register_model("mlp")
+@register_model("mlp", axes=(3, 4))
 def mlp(input_shape: tuple[int, ...], num_classes: int) -> nn.Sequential:
     """Flatten, 128, ReLU, 128, ReLU, classes."""
     model = nn.Sequential()

@@ -11,7 +11,8 @@ It is a safetensors file. Its tensors are the blobs of `blobs.py` as bytes, unde
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, fields
 from datetime import UTC, datetime
 from typing import Annotated, Any, NamedTuple, get_type_hints
 
@@ -23,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model
 from fedlab_core.costs.flops import forward_flops
 from fedlab_core.data.datasets import DataError, load_dataset
 from fedlab_core.experiment import Experiment
+from fedlab_core.metrics import metric_of
 from fedlab_core.models import build_model, init_params
 from fedlab_core.pruning.masks import layer_density, sparsity
 from fedlab_core.runs.blobs import Blobs, Kind, RunError, metadata, unpack, unpack_masks
@@ -60,10 +62,15 @@ class Transfer(NamedTuple):
         return bool(self.rounds) and self.rounds[-1][0]["round"] == self.experiment.federation.rounds
 
 
+_KIND_OF = get_type_hints(RoundRecord, include_extras=True)
 _Row = create_model(  # type: ignore[call-overload]
     "_Row",
     __config__=ConfigDict(strict=True, extra="forbid"),
-    **{name: (kind, ...) for name, kind in get_type_hints(RoundRecord, include_extras=True).items() if name != "state"},
+    **{
+        field.name: (_KIND_OF[field.name], ... if field.default is MISSING else field.default)
+        for field in fields(RoundRecord)
+        if field.name != "state"
+    },
 )
 _ROWS = TypeAdapter(list[_Row])
 
@@ -151,6 +158,7 @@ def _parse(payload: bytes) -> Transfer:
         raise RunError(str(error)[:300]) from error
     _ROWS.validate_json(said["rows"])
     rows = json.loads(said["rows"])
+    _check_metrics(rows)
     tensors = {name: tensor.numpy().tobytes() for name, tensor in safetensors.torch.load(payload).items()}
     blobs: dict[int, Blobs] = {row["round"]: {} for row in rows}
     for round, kind, digest in json.loads(said["index"]):
@@ -158,6 +166,13 @@ def _parse(payload: bytes) -> Transfer:
             raise RunError(f"round {round} has a blob of kind {str(kind)[:20]!r} that is unknown or there twice")
         blobs[round][kind] = checked(tensors[digest], digest)
     return Transfer(header, experiment, [(row, blobs[row["round"]]) for row in rows])
+
+
+def _check_metrics(rows: Sequence[Mapping[str, Any]]) -> None:
+    """All rounds were measured by one metric, and have every number of it."""
+    metrics = {metric_of(row) for row in rows}
+    if len(metrics) > 1 or any(row.get(field) is None for metric in metrics for field in metric.fields for row in rows):
+        raise RunError("some of its rounds have no test accuracy or error")
 
 
 _KINDS: tuple[Kind, ...] = ("masks", "model", "memory")
@@ -209,7 +224,7 @@ def _first_shapes(experiment: Experiment) -> dict[str, tuple[int, ...]] | None:
         dataset = load_dataset(experiment.data.dataset)
     except DataError:
         return None
-    model = build_model(experiment.model.name, dataset.input_shape, dataset.num_classes)
+    model = build_model(experiment.model.name, dataset.input_shape, dataset.num_outputs)
     model = experiment.strategy.prepare(model)
     settings, flops = experiment.federation, forward_flops(model, dataset.input_shape)
     ctx = RoundContext(0, settings.rounds, settings.seed, experiment.data.num_clients, model, flops)
