@@ -11,8 +11,10 @@ from app import engine, session
 from app.actions import ACTIVE
 from app.charts import chart
 from app.words import escape
+from fedlab_core.data.datasets import dataset_metric
+from fedlab_core.metrics import ACCURACY, MAE, Metric, metric_of
 from fedlab_core.plots.curves import accuracy_curve, bytes_ledger, loss_curve, sparsity_curve
-from fedlab_core.plots.style import format_bytes, format_flops, format_percent
+from fedlab_core.plots.style import format_bytes, format_flops, format_percent, format_score
 from fedlab_core.runs.store import RunInfo
 
 POLL_S = 0.4
@@ -52,9 +54,22 @@ def history(run: RunInfo) -> Rows:
 
 
 def guess() -> float | None:
-    """Where the reader thinks that accuracy will end, in [0, 1]."""
-    percent = session.number("guess")
-    return percent / 100 if percent is not None and percent <= 100 else None
+    """Where the reader thinks that accuracy will end, in [0, 1], or the error, in years.
+
+    In the address as a whole number: hundredths, or tenths of a year.
+    """
+    steps = session.number("guess")
+    return steps / guess_steps() if steps is not None and steps <= 100 else None
+
+
+def guess_steps() -> int:
+    """Steps of a prediction to one, as the data on the left are measured."""
+    return 10 if metric() is MAE else 100
+
+
+def metric() -> Metric:
+    """What runs of the settings on the left are measured by."""
+    return dataset_metric(session.experiment().data.dataset)
 
 
 def _draw(run_id: str, drawn_status: str) -> None:
@@ -80,7 +95,8 @@ def _numbers(run: RunInfo, past: Rows) -> None:
     if not past:
         return
     row = past[-1]
-    spread = ("worst_client_accuracy", "mean_client_accuracy", "best_client_accuracy")
+    by = metric_of(row)
+    spread = [row[field] for field in (by.worst_client, by.mean_client, by.best_client)]
     target = row["target_sparsity"]
     aim = "No schedule asks for any." if target is None else f"The schedule asks for {format_percent(target)}."
     up, down, work, dense = (
@@ -90,11 +106,13 @@ def _numbers(run: RunInfo, past: Rows) -> None:
     unpruned = f"Weighted by density (theoretical); {format_flops(dense)} as if nothing were pruned."
     figures = (
         ("Round", f"{row['round']} / {rounds}", "Round 0 is the untrained model."),
-        ("Test accuracy", format_percent(row["test_accuracy"]), "Of the global model that is sent next."),
+        (f"Test {by.name}", format_score(by, row[by.test]), "Of the global model that is sent next."),
         (
             "Worst · mean · best client",
-            " · ".join(f"{100 * row[field]:.0f}" for field in spread) + " %",
-            "Accuracy of the global model on each client's own test data.",
+            " · ".join(f"{value:.1f}" for value in spread) + " years"
+            if by is MAE
+            else " · ".join(f"{100 * value:.0f}" for value in spread) + " %",
+            f"{by.name.capitalize()} of the global model on each client's own test data.",
         ),
         ("Sparsity", format_percent(row["sparsity"]), f"Pruned / prunable weights. {aim}"),
         ("Sent up · down", f"{format_bytes(up)} · {format_bytes(down)}", "Encoded messages of all clients so far."),
@@ -106,7 +124,7 @@ def _numbers(run: RunInfo, past: Rows) -> None:
 
 
 def _curves(run: RunInfo, past: Rows) -> None:
-    """Accuracy and loss against what the reader chose; sparsity and bytes against rounds."""
+    """Accuracy (or error) and loss against what the reader chose; sparsity and bytes against rounds."""
     x, dark, beside = _axis(), session.dark(), _beside(run)
     drawn = (run.run_id, len(past), x, dark, guess(), {name: len(rows) for name, rows in beside.items()})
     if st.session_state.get("drawn") != drawn:  # most looks at a slow run find nothing new
@@ -119,7 +137,8 @@ def _curves(run: RunInfo, past: Rows) -> None:
 
 def _figures(past: Rows, x: Any, beside: dict[str, Rows], dark: bool, rounds: int) -> dict[str, go.Figure]:
     end = guess()
-    predicted = [(past[0]["round"], past[0]["test_accuracy"]), (rounds, end)] if past and end is not None else None
+    measured = bool(past) and metric_of(past[0]) is metric()  # the guess is about the settings on the left
+    predicted = [(past[0]["round"], past[0][metric().test]), (rounds, end)] if measured and end is not None else None
     figures = {
         "accuracy": accuracy_curve(past, x=x, compare=beside, predicted=predicted, dark=dark),
         "sparsity": sparsity_curve(past, dark=dark),
@@ -134,10 +153,10 @@ def _figures(past: Rows, x: Any, beside: dict[str, Rows], dark: bool, rounds: in
 
 
 def _axis() -> Any:
-    """Against what accuracy and loss are drawn; part of the address."""
+    """Against what accuracy (or error) and loss are drawn; part of the address."""
     st.session_state["live:x"] = session.looked_at("x") if session.looked_at("x") in AXES else "round"
     return st.segmented_control(
-        "Accuracy and loss against",
+        "Curves against",
         list(AXES),
         format_func=AXES.__getitem__,
         key="live:x",
@@ -157,12 +176,14 @@ def _beside(run: RunInfo) -> dict[str, Rows]:
 
 def _log(past: Rows) -> None:
     """Every round as a row of a table."""
+    by = metric_of(past[-1]) if past else ACCURACY
+    form: Any = "%.2f years" if by is MAE else "percent"
     columns = {
         "round": st.column_config.NumberColumn("round"),
-        "test_accuracy": st.column_config.NumberColumn("accuracy", format="percent"),
-        "accuracy_before_purge": st.column_config.NumberColumn("before the purge", format="percent"),
-        "worst_client_accuracy": st.column_config.NumberColumn("worst client", format="percent"),
-        "best_client_accuracy": st.column_config.NumberColumn("best client", format="percent"),
+        by.test: st.column_config.NumberColumn(by.short, format=form),
+        by.before_purge: st.column_config.NumberColumn("before the purge", format=form),
+        by.worst_client: st.column_config.NumberColumn("worst client", format=form),
+        by.best_client: st.column_config.NumberColumn("best client", format=form),
         "test_loss": st.column_config.NumberColumn("test loss", format="%.3f"),
         "sparsity": st.column_config.NumberColumn("sparsity", format="percent"),
         "target_sparsity": st.column_config.NumberColumn("target", format="percent"),

@@ -6,6 +6,7 @@ import re
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from fedlab_core.data.datasets import dataset_metric
 from fedlab_core.experiment import Experiment
 from fedlab_core.plots.style import format_percent
 from fedlab_core.runs.store import RunInfo, Status
@@ -81,7 +82,7 @@ def snippet(experiment: Experiment) -> str:
         "from fedlab_core import Experiment, simulate\n\n"
         f"experiment = Experiment().replace({{\n{lines}}})\n"
         "for record in simulate(experiment):\n"
-        "    print(record.round, record.test_accuracy, record.sparsity)"
+        f"    print(record.round, record.{dataset_metric(experiment.data.dataset).test}, record.sparsity)"
     )
 
 

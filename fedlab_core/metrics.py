@@ -6,9 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-Row = Mapping[str, Any]
-"""One round as `RoundRecord.to_json` writes it and the run store gives it back."""
-
 
 @dataclass(frozen=True)
 class Metric:
@@ -40,7 +37,7 @@ class Metric:
         """By how much `value` is better than `other`; negative where it is worse."""
         return value - other if self.higher_is_better else other - value
 
-    def best(self, rows: Iterable[Row]) -> Row:
+    def best(self, rows: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
         """The round with the best model on the test set, the first of several."""
         return max(rows, key=lambda row: self.gain(row[self.test], 0.0))
 
@@ -72,6 +69,6 @@ MAE = Metric(
 """Mean of |prediction - target|, in years: the metric of a regression."""
 
 
-def metric_of(row: Row) -> Metric:
-    """What a round was measured by."""
+def metric_of(row: Mapping[str, Any]) -> Metric:
+    """What a round was measured by: `RoundRecord.to_json()`, or what the run store gives back."""
     return MAE if row.get(MAE.test) is not None else ACCURACY

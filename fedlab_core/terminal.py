@@ -79,7 +79,8 @@ def _progress(store: RunStore, run_id: str) -> Iterator[Callable[[RoundRecord], 
     """A bar on stderr that moves with every round."""
     from tqdm import tqdm
 
-    from fedlab_core.runs.text import percent
+    from fedlab_core.metrics import metric_of
+    from fedlab_core.runs.text import percent, score
 
     info = store.get(run_id)
     tqdm.monitor_interval = 0  # its thread would stand in the way of forking helpers
@@ -87,7 +88,9 @@ def _progress(store: RunStore, run_id: str) -> Iterator[Callable[[RoundRecord], 
     bar = tqdm(total=total, initial=info.rounds_done, desc=info.name or run_id, unit="round", mininterval=0.2)
 
     def advance(record: RoundRecord) -> None:
-        bar.set_postfix(accuracy=percent(record.test_accuracy), sparsity=percent(record.sparsity), refresh=False)
+        row = record.to_json()
+        reached = {metric_of(row).short: score(row), "sparsity": percent(record.sparsity)}
+        bar.set_postfix(reached, refresh=False)
         bar.update(record.round - bar.n)
 
     with bar:

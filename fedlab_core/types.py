@@ -33,8 +33,8 @@ Years = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 class Batch(NamedTuple):
     """Examples of one step: `x_BI` inputs, `y_B` labels or numbers, `weight_B` the weights of the loss.
 
-    The type of `y_B` says what is learnt: whole numbers are classes (cross-entropy), floating-point numbers are what the
-    one output of the model is to be (squared error).
+    The type of `y_B` says what is learnt: whole numbers are classes (cross-entropy), floating-point numbers are what
+    the one output of the model is to be (squared error).
 
     A full batch has weight 1/B for each example. Where clients of different sizes are stacked, a short batch of
     b examples is filled up with examples of weight 0, the others have 1/b: the loss stays the mean over real ones.

@@ -14,10 +14,13 @@ SMALL_MODELS = ("mlp", "cnn_small", "cnn6", "resnet20", "resnet20_gn")
 LARGE_MODELS = ("vgg11", "vgg16", "resnet18", "mobilenet_v2")
 """The others, one of each kind; those that are only deeper are left out."""
 
+VOLUME_MODELS = {"brain_small": (2, 16, 16, 8), "brain_cnn": (1, 64, 32, 32)}
+"""Networks for volumes, and an input of each."""
+
 MODEL_INPUT = {"vgg11": (2, 32, 32), "vgg16": (2, 32, 32)}
 """Inputs of models that do not take images of 8 x 8."""
 
-TRAINING_INPUT = MODEL_INPUT | {"resnet18": (2, 16, 16), "mobilenet_v2": (2, 16, 16)}
+TRAINING_INPUT = MODEL_INPUT | VOLUME_MODELS | {"resnet18": (2, 16, 16), "mobilenet_v2": (2, 16, 16)}
 """Inputs for training: BatchNorm wants more than one number, also from a single example."""
 
 
@@ -28,6 +31,19 @@ def model_for(strategy: str) -> str:
     except ValueError:
         return "cnn_small"
     return "mlp"
+
+
+def strategies_for(model: str) -> list[str]:
+    """The strategies that can do something with a model."""
+
+    def fits(strategy: str) -> bool:
+        try:
+            make_strategy({"name": strategy}).prepare(build_model(model, TRAINING_INPUT.get(model, (1, 8, 8)), 1))
+        except ValueError:
+            return False
+        return True
+
+    return [strategy for strategy in strategy_names() if fits(strategy)]
 
 
 PAIRS = [

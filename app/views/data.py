@@ -73,9 +73,13 @@ def _images(data: FederatedData, dark: bool) -> None:
         st.slider("Look at client", 0, last, key="data:client", on_change=session.turn, args=("client", "data:client"))
     x_NI, y_N = data.train(client)
     images_NHWC = data.dataset.to_images(x_NI[:IMAGES]).numpy()
-    names = [data.dataset.class_names[label] for label in y_N[:IMAGES].tolist()]
-    kinds = len(y_N.unique())
-    sentence = f"Client {client} holds {len(y_N):,} examples of {kinds} label{'s' * (kinds != 1)}; some of them"
+    if data.dataset.is_regression:
+        names = [f"{age:.0f} years" for age in y_N[:IMAGES].tolist()]
+        sentence = f"Client {client} holds {len(y_N):,} volumes, of {y_N.mean():.1f} years on average; middle slices"
+    else:
+        names = [data.dataset.class_names[label] for label in y_N[:IMAGES].tolist()]
+        kinds = len(y_N.unique())
+        sentence = f"Client {client} holds {len(y_N):,} examples of {kinds} label{'s' * (kinds != 1)}; some of them"
     chart(image_grid(images_NHWC, names, sentence=sentence, dark=dark), "data:images", tools=False)
 
 

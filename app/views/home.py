@@ -7,8 +7,9 @@ import streamlit as st
 from app import actions, engine, live, session
 from app.charts import chart
 from app.words import STATUS, age, describe, escape, title
+from fedlab_core.metrics import ACCURACY, metric_of
 from fedlab_core.plots.rounds import round_picture
-from fedlab_core.plots.style import format_percent
+from fedlab_core.plots.style import format_score
 from fedlab_core.runs.recipes import recipe
 from fedlab_core.runs.store import RunInfo
 
@@ -87,14 +88,17 @@ def _use(name: str) -> None:
 
 
 def _last_run(run: RunInfo) -> None:
-    """A run as a card: where it is, and its accuracy over the rounds as a small curve."""
+    """A run as a card: where it is, and its accuracy, or error, over the rounds as a small curve."""
     words, icon, _ = STATUS[run.status]
     try:
-        curve = [row["test_accuracy"] for row in live.rows(run.run_id)]
+        rows = live.rows(run.run_id)
     except ValueError:  # damaged; the Run page says more
-        curve = []
-    reached = format_percent(curve[-1]) if curve else "–"
-    st.metric(escape(title(run)), reached, chart_data=curve or None, help="Test accuracy, and its way over the rounds.")
+        rows = []
+    metric = metric_of(rows[-1]) if rows else ACCURACY
+    curve = [row[metric.test] for row in rows]
+    reached = format_score(metric, curve[-1]) if curve else "–"
+    words_on_it = f"Test {metric.name}, and its way over the rounds."
+    st.metric(escape(title(run)), reached, chart_data=curve or None, help=words_on_it)
     st.caption(f"{icon} {words}, round {run.rounds_done} · {age(run.created)}")
     opened = st.button("Open", key=f"open:{run.run_id}", on_click=actions.open_run, args=(run.run_id,))
     if opened:

@@ -35,6 +35,7 @@ def _table(runs: list[RunInfo]) -> RunInfo | None:
     columns = {
         "name": st.column_config.TextColumn("name", width="large"),
         "accuracy": st.column_config.NumberColumn("accuracy", format="percent"),
+        "error": st.column_config.NumberColumn("mean abs. error", format="%.2f years"),
         "sparsity": st.column_config.NumberColumn("sparsity", format="percent"),
         "progress": st.column_config.ProgressColumn("rounds", format="%d %%", max_value=100),
         "created": st.column_config.DatetimeColumn("created", format="distance"),
@@ -58,6 +59,7 @@ def _row(run: RunInfo) -> dict[str, Any]:
         "status": STATUS[run.status][0],
         "progress": 100 * run.rounds_done // run.experiment.federation.rounds,
         "accuracy": last.get("test_accuracy"),
+        "error": last.get("test_mae"),
         "sparsity": last.get("sparsity"),
         "created": datetime.fromisoformat(run.created),
         "run": run.run_id,

@@ -1,9 +1,15 @@
-"""What it took to reach an accuracy: rounds, bytes both ways, FLOPs; what claims of "3 times fewer bytes" are about."""
+"""What it took to reach an accuracy or an error: rounds, bytes both ways, FLOPs.
+
+This is what claims of "3 times fewer bytes" are about.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
+
+from fedlab_core.metrics import ACCURACY, metric_of
 
 
 class CostsToTarget(NamedTuple):
@@ -27,21 +33,24 @@ class CostsToTarget(NamedTuple):
         return self.upload_bytes + self.download_bytes
 
 
-def costs_to_target(rows: Iterable[Mapping[str, Any]], accuracy: float) -> CostsToTarget | None:
-    """Costs until `test_accuracy` is at least `accuracy` for the first time; None if it never is.
+def costs_to_target(rows: Iterable[Mapping[str, Any]], target: float) -> CostsToTarget | None:
+    """Costs until the test metric is at least as good as `target` for the first time; None if it never is.
 
     Args:
         rows: of one run, from its first round on: `RoundRecord.to_json()`, or what the run store gives back.
-        accuracy: in (0, 1].
+        target: an accuracy in (0, 1], or, of a regression, a mean absolute error in years.
 
     Raises:
-        ValueError: accuracy outside (0, 1].
+        ValueError: no accuracy in (0, 1], or no error above 0.
     """
-    if not 0 < accuracy <= 1:
-        raise ValueError(f"target accuracy is {accuracy}; allowed is 0 < accuracy <= 1")
+    rows = list(rows)
+    metric = metric_of(rows[0]) if rows else ACCURACY
+    most = 1.0 if metric is ACCURACY else math.inf
+    if not 0 < target <= most:
+        raise ValueError(f"target {metric.name} is {target}; allowed is 0 < {metric.name} <= {most:g}")
     sums = dict.fromkeys(CostsToTarget._fields[1:], 0)
     for row in rows:
         sums = {name: total + row[name] for name, total in sums.items()}
-        if row["test_accuracy"] >= accuracy:
+        if metric.gain(row[metric.test], target) >= 0:
             return CostsToTarget(row["round"], **sums)
     return None

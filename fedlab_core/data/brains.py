@@ -1,11 +1,12 @@
 """`brains`: 3-D volumes that are drawn, not scanned; the age in years is to be read from them.
 
-A volume is a head of two halves: grey cortex around white matter, two dark ventricles in the middle, dark fluid outside.
-With age ventricles grow, the cortex gets thinner and its contrast to the white matter falls, each a little differently
-in everybody. Size of the head, place, angle, uneven brightness and noise are random and say nothing: a single voxel is
-now inside of a ventricle and now outside, at any age, so that a linear model of the voxels has a hard time. How hard it
-is was measured by `benchmarks/brain_age.py`. Ages are spread like those of UK Biobank's scans (METHODS of arXiv
-2208.11669: mean 62.65, standard deviation 7.42 years, 45 to 80). A stand-in: these are no brains of people.
+A volume is a head: grey cortex around white matter, two dark ventricles in the middle, dark outside. With age
+ventricles grow, the cortex gets thinner and its contrast to the white matter falls, each a little differently in
+everybody. Size of the head, place, angle, uneven brightness and noise are random and say nothing: a single voxel is
+now inside of a ventricle and now outside, at any age, so that a linear model of the voxels has a hard time. How hard
+it is was measured by `benchmarks/brain_age.py`. Ages are spread like those of the scans from UK Biobank in
+FedSparsify's experiments (arXiv 2208.11669: mean 62.65, standard deviation 7.42 years; here, 45 to 80). These are no
+brains of people.
 
 N volumes, P points of the grid (depth x height x width), I = (1, depth, height, width).
 """
@@ -20,17 +21,17 @@ from torch import Tensor
 from fedlab_core.types import seeded_generator
 
 SHAPE = (16, 20, 16)
-NUM_TRAIN, NUM_TEST = 1000, 250
+NUM_TRAIN, NUM_TEST = 800, 200
 YOUNGEST, OLDEST = 45.0, 80.0
 MEAN_AGE, SPREAD = 62.65, 8.2
 """Of a normal distribution that is cut off at both ends, which leaves a standard deviation of 7.42 years."""
 
 # From the youngest to the oldest, and the standard deviation among people of one age; lengths in radii of the head.
-VENTRICLE = (0.17, 0.34, 0.018)
-CORTEX = (0.34, 0.20, 0.016)
-CONTRAST = (0.5, 0.25, 0.03)
+VENTRICLE = (0.14, 0.38, 0.02)
+CORTEX = (0.36, 0.16, 0.02)
+CONTRAST = (0.55, 0.2, 0.04)
 
-MAX_SHIFT, MAX_TURN, MAX_GROWTH = 0.25, 0.9, 0.15
+MAX_SHIFT, MAX_TURN, MAX_GROWTH = 0.28, 0.7, 0.15
 """Of a head: in half volume sides, in radians about each axis, and as a share of its size."""
 
 BRIGHTNESS, NOISE_STD = 0.5, 0.10

@@ -1,6 +1,6 @@
 """A data set by its name: normalised images and labels, ready to train on.
 
-N examples, I = (channels, height, width), or (channels, depth, height, width) of volumes; H height, W width, C channels.
+N examples, I = (channels, height, width), of volumes (channels, depth, height, width), H height, W width, C channels.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from fedlab_core.data.pixels import DataError, Pixels
 from fedlab_core.data.vision import PUBLISHED, read_vision
 from fedlab_core.metrics import ACCURACY, MAE, Metric
 
-__all__ = ["DataError", "Dataset", "canonical_name", "dataset_names", "load_dataset"]
+__all__ = ["DataError", "Dataset", "canonical_name", "dataset_metric", "dataset_names", "load_dataset", "of_ages"]
 
 
 FIRST_GUESS = 62.68
@@ -42,8 +42,8 @@ class Dataset:
             normalised one by one.
         y_train_N, y_test_N: int64 labels, 0 to num_classes - 1; of a regression, float32 numbers (ages in years).
         class_names: what each label means; of a regression, the groups into which its numbers fall.
-        mean_C, std_C: per channel, over the training images in [0, 1]; std is 1 where a channel is constant. Of volumes,
-            what makes them pictures again.
+        mean_C, std_C: per channel, over the training images in [0, 1]; std is 1 where a channel is constant. Of
+            volumes, what makes them pictures again.
         group_ends: of a regression, where one group of numbers ends and the next begins, ascending; groups stand for
             labels wherever clients are to differ.
         typical: of a regression, what is guessed before training: the bias of the last layer starts there.
@@ -118,6 +118,11 @@ def dataset_names() -> tuple[str, ...]:
     return tuple(_SOURCES)
 
 
+def dataset_metric(name: str) -> Metric:
+    """What models of a data set are measured by, without reading it. Raises `DataError` for an unknown name."""
+    return MAE if canonical_name(name) in _REGRESSIONS else ACCURACY
+
+
 def canonical_name(name: str) -> str:
     """The name as `dataset_names` has it: "Fashion-MNIST", "fashion_mnist" and "FASHIONMNIST" are "fashionmnist".
 
@@ -169,10 +174,10 @@ def _shapes() -> Dataset:
 
 @lru_cache
 def _brains() -> Dataset:
-    return _of_ages("brains", *make_brains())
+    return of_ages("brains", *make_brains())
 
 
-def _of_ages(name: str, x_train_NI: Tensor, y_train_N: Tensor, x_test_NI: Tensor, y_test_N: Tensor) -> Dataset:
+def of_ages(name: str, x_train_NI: Tensor, y_train_N: Tensor, x_test_NI: Tensor, y_test_N: Tensor) -> Dataset:
     """Volumes that are normalised already, and ages in years, in groups of five years as far as there are any."""
     low, high = (int(end) // 5 * 5 for end in (y_train_N.min(), y_train_N.max()))
     starts = range(low, high + 5, 5)
@@ -237,6 +242,9 @@ _SOURCES: dict[str, Callable[[_Request], Dataset]] = {
     **{name: _vision(name) for name in PUBLISHED},
     "images": _images,
 }
+
+
+_REGRESSIONS = ("brains",)
 
 
 def _normalised(name: str, pixels: Pixels) -> Dataset:

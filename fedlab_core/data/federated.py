@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - torch's own convention
 
 from fedlab_core.data.datasets import Dataset
-from fedlab_core.data.partition import PARTITIONS, check_feasible, spread_alike
+from fedlab_core.data.partition import PARTITIONS, PartitionError, check_feasible, spread_alike
 from fedlab_core.data.skew import label_counts
 from fedlab_core.types import seeded_generator
 
@@ -76,7 +76,9 @@ class FederatedData:
     @cached_property
     def label_counts_KC(self) -> Tensor:  # noqa: N802 - a shape suffix
         """[K, C]: training examples of each client by class, or by group of numbers."""
-        return label_counts(self.dataset.labels(self.dataset.y_train_N).cpu(), self.train_indices, self.dataset.num_classes)
+        return label_counts(
+            self.dataset.labels(self.dataset.y_train_N).cpu(), self.train_indices, self.dataset.num_classes
+        )
 
     def on(self, device: str) -> FederatedData:
         """The same with all examples on a device."""
@@ -141,6 +143,8 @@ def federate(
         size_power=size_power,
         min_size=min_size,
     )
+    if partition == "feature" and len(dataset.input_shape) != 3:
+        raise PartitionError("partition", partition, f"images can be turned; {dataset.name} has none")
     generator = seeded_generator("partition", seed)
     train = PARTITIONS[partition].draw(label_N, num_clients, generator=generator, **needed)
     counts_KC = label_counts(label_N, train, dataset.num_classes)

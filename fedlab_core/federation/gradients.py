@@ -29,8 +29,8 @@ def example_losses(outputs_BC: Tensor, y_B: Tensor) -> Tensor:
 def batch_loss(model: nn.Module, params: Params, buffers: Buffers, batch: Batch, temperature: float = 1.0) -> Tensor:
     """Training loss of one client's batch: a sum with the batch's weights (1/b each: the mean over b examples).
 
-    Logits are divided by `temperature`; a predicted number is not: it has no classes to make alike. BatchNorm writes into
-    `buffers`.
+    Logits are divided by `temperature`; a predicted number is not: there are no classes to make alike. BatchNorm writes
+    into `buffers`.
     """
     outputs_BC = functional_call(model.train(), {**params, **buffers, **batch.noise}, (batch.x_BI,))
     if not batch.y_B.is_floating_point():

@@ -63,9 +63,9 @@ def instance_norm(this: Pass, name: str, layer: nn.InstanceNorm3d, x: Tensor) ->
         if not wanted:
             return None
         grads = [
-            ops.native_batch_norm_backward(
-                grad_1, one, *[None] * 3, mean, rstd, True, layer.eps, [True, False, False]
-            )[0]
+            ops.native_batch_norm_backward(grad_1, one, *[None] * 3, mean, rstd, True, layer.eps, [True, False, False])[
+                0
+            ]
             for grad_1, one, (_, mean, rstd) in zip(grad.split(1), x.split(1), parts, strict=True)
         ]
         return torch.cat(grads)

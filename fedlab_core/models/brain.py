@@ -46,7 +46,7 @@ def _network(
     model.add_module("top", nn.Conv3d(channels, top, 1))
     model.add_module("norm", nn.InstanceNorm3d(top))
     model.add_module("relu", nn.ReLU())
-    model.add_module("mean", nn.AvgPool3d(tuple(sides)))
+    model.add_module("mean", nn.AvgPool3d((sides[0], sides[1], sides[2])))
     model.add_module("head", nn.Conv3d(top, num_classes, 1))
     model.add_module("flatten", nn.Flatten())
     return model

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
 
+from fedlab_core.metrics import ACCURACY, Metric, metric_of
 from fedlab_core.plots.records import Row, X, x_axis
-from fedlab_core.plots.style import format_percent, format_points, run_style, theme
-from fedlab_core.plots.theme import add_line, nothing_yet, set_percent, set_x, sheet
+from fedlab_core.plots.style import format_gap, format_percent, format_score, run_style, theme
+from fedlab_core.plots.theme import add_line, nothing_yet, set_from_zero, set_percent, set_x, sheet
 
 
 def schedule_curve(sparsities: Mapping[str, Sequence[float]], title: str = "", *, dark: bool = False) -> go.Figure:
@@ -33,7 +34,9 @@ def schedule_curve(sparsities: Mapping[str, Sequence[float]], title: str = "", *
 
 
 def accuracy_against(runs: Mapping[str, Sequence[Row]], x: X = "megabytes", *, dark: bool = False) -> go.Figure:
-    """Where each run ended: accuracy of its last round against what it cost by then.
+    """Where each run ended: accuracy of its last round, or error, against what it cost by then.
+
+    Runs that were measured otherwise than the first are left out: years and percent share no axis.
 
     Args:
         runs: rows by name of the run.
@@ -45,29 +48,40 @@ def accuracy_against(runs: Mapping[str, Sequence[Row]], x: X = "megabytes", *, d
     if not started:
         step = "Start a run on the page Run, or with the command fedlab run: it appears here."
         return nothing_yet("No run has finished a round yet", step, key=key, dark=dark)
-    ends = {name: (x_axis(x).values(rows)[-1], rows[-1]["test_accuracy"]) for name, rows in started.items()}
-    figure = sheet(_ends_sentence(ends, x), key=key, dark=dark)
-    for index, (name, (cost, accuracy)) in enumerate(ends.items()):
+    metric = metric_of(next(iter(started.values()))[-1])
+    ends = {
+        name: (x_axis(x).values(rows)[-1], rows[-1][metric.test])
+        for name, rows in started.items()
+        if metric_of(rows[-1]) is metric
+    }
+    figure = sheet(_ends_sentence(ends, x, metric), key=key, dark=dark)
+    for index, (name, (cost, score)) in enumerate(ends.items()):
         marker = {**run_style(index)[1], "size": 12}
-        figure.add_scatter(name=name, x=[cost], y=[accuracy], mode="markers", marker=marker, cliponaxis=False)
+        figure.add_scatter(name=name, x=[cost], y=[score], mode="markers", marker=marker, cliponaxis=False)
     set_x(figure, x)
-    lowest = min(accuracy for _, accuracy in ends.values())
-    set_percent(figure, "accuracy on test data, last round", low=max(0.0, lowest - 0.1))
-    return figure.update_traces(hovertemplate="%{x:.3s}: %{y:.1%}").update_layout(hovermode="closest")
+    figure.update_layout(hovermode="closest")
+    scores = [score for _, score in ends.values()]
+    if metric is ACCURACY:
+        set_percent(figure, "accuracy on test data, last round", low=max(0.0, min(scores) - 0.1))
+        return figure.update_traces(hovertemplate="%{x:.3s}: %{y:.1%}")
+    set_from_zero(figure, f"{metric.name} on test data, last round (years)", max(scores))
+    return figure.update_traces(hovertemplate="%{x:.3s}: %{y:.2f} years")
 
 
-def _ends_sentence(ends: Mapping[str, tuple[float, float]], x: X) -> str:
-    """Which run ends highest, and the cheapest that comes within two points of it."""
-    best = max(ends, key=lambda name: ends[name][1])
-    cost, accuracy = ends[best]
-    sentence = f"{best} ends highest, at {format_percent(accuracy)}"
-    near = [name for name in ends if accuracy - ends[name][1] <= 0.02 and ends[name][0] < cost]
+def _ends_sentence(ends: Mapping[str, tuple[float, float]], x: X, metric: Metric) -> str:
+    """Which run ends best, and the cheapest that comes within two points, or a quarter of a year, of it."""
+    best = max(ends, key=lambda name: metric.gain(ends[name][1], 0.0))
+    cost, score = ends[best]
+    where, lagging = ("highest", "below") if metric.higher_is_better else ("lowest", "above")
+    sentence = f"{best} ends {where}, at {format_score(metric, score)}"
+    close = 0.02 if metric is ACCURACY else 0.25
+    near = [name for name in ends if metric.gain(score, ends[name][1]) <= close and ends[name][0] < cost]
     if x == "sparsity" or not near:
         return sentence
     cheap = min(near, key=lambda name: ends[name][0])
-    lag, share = format_points(accuracy - ends[cheap][1]), format_percent(ends[cheap][0] / cost)
+    lag, share = format_gap(metric, score - ends[cheap][1]), format_percent(ends[cheap][0] / cost)
     unit = {"megabytes": "megabytes", "flops": "FLOPs", "round": "rounds"}[x]
-    return f"{sentence}; {cheap} is {lag} below with {share} of its {unit}"
+    return f"{sentence}; {cheap} is {lag} {lagging} with {share} of its {unit}"
 
 
 def _schedule_sentence(name: str, values: Sequence[float]) -> str:

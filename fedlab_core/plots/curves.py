@@ -7,9 +7,9 @@ from itertools import accumulate
 
 import plotly.graph_objects as go
 
+from fedlab_core.metrics import ACCURACY, Metric, metric_of
 from fedlab_core.plots.records import Row, X, column, last, x_axis
 from fedlab_core.plots.sentences import (
-    NOTICEABLE,
     accuracy_sentence,
     bytes_sentence,
     comparison_sentence,
@@ -30,30 +30,38 @@ def accuracy_curve(
 ) -> go.Figure:
     """Test accuracy of the global model, its mean and worst client, and the dip at each purge.
 
+    Of a regression, all of these are mean absolute errors in years. Compared runs that were measured otherwise are left
+    out.
+
     Args:
         rows: the run.
         x: rounds, megabytes so far (up and down), density-weighted training FLOPs so far, or sparsity.
         compare: other runs by name, drawn on the same axis; the clients' lines then wait in the legend.
-        predicted: what a person expects, as (round, accuracy in [0, 1]); drawn against rounds only.
+        predicted: what a person expects, as (round, accuracy in [0, 1] or error in years); drawn against rounds only.
         dark: for a dark background.
     """
     key = f"accuracy/{x}"
     if not rows:
         return no_rounds(key, dark)
-    others = {name: run for name, run in (compare or {}).items() if run}
+    metric = metric_of(rows[-1])
+    others = {name: run for name, run in (compare or {}).items() if run and metric_of(run[-1]) is metric}
     sentence = comparison_sentence(rows, others) if others else accuracy_sentence(rows)
     figure = sheet(sentence, key=key, dark=dark)
     xs = x_axis(x).values(rows)
-    add_line(figure, "global model", xs, column(rows, "test_accuracy"), theme(dark).global_model)
+    add_line(figure, "global model", xs, column(rows, metric.test), theme(dark).global_model)
     _add_clients(figure, rows, xs, dark, hidden=bool(others))
     _add_dips(figure, rows, xs, dark)
-    _add_runs(figure, others, x)
+    _add_runs(figure, others, x, metric)
     if predicted and x == "round":
-        at_rounds, accuracies = zip(*predicted, strict=True)
-        add_line(figure, "your prediction", at_rounds, accuracies, PREDICTION)
+        at_rounds, scores = zip(*predicted, strict=True)
+        add_line(figure, "your prediction", at_rounds, scores, PREDICTION)
     set_x(figure, x)
-    set_percent(figure, "accuracy on test data")
-    return figure.update_traces(hovertemplate="%{y:.1%}")
+    if metric is ACCURACY:
+        set_percent(figure, "accuracy on test data")
+        return figure.update_traces(hovertemplate="%{y:.1%}")
+    drawn = [y for trace in figure.data for y in trace.y if y is not None]
+    set_from_zero(figure, f"{metric.name} on test data (years)", max(drawn, default=0.0))
+    return figure.update_traces(hovertemplate="%{y:.2f} years")
 
 
 def loss_curve(rows: Sequence[Row], *, x: X = "round", dark: bool = False) -> go.Figure:
@@ -116,21 +124,23 @@ def sparsity_curve(rows: Sequence[Row], *, dark: bool = False) -> go.Figure:
 
 
 def _add_clients(figure: go.Figure, rows: Sequence[Row], xs: list[float], dark: bool, hidden: bool) -> None:
+    metric = metric_of(rows[-1])
     for name, field, line in (
-        ("mean client", "mean_client_accuracy", theme(dark).mean_client),
-        ("worst client", "worst_client_accuracy", WORST_CLIENT),
+        ("mean client", metric.mean_client, theme(dark).mean_client),
+        ("worst client", metric.worst_client, WORST_CLIENT),
     ):
         add_line(figure, name, xs, column(rows, field), line)
         figure.data[-1].visible = "legendonly" if hidden else True
 
 
 def _add_dips(figure: go.Figure, rows: Sequence[Row], xs: list[float], dark: bool) -> None:
-    """A ring at the accuracy just before each purge, joined to the accuracy just after."""
-    columns = zip(xs, column(rows, "accuracy_before_purge"), column(rows, "test_accuracy"), strict=True)
+    """A ring at the accuracy, or error, just before each purge, joined to that just after."""
+    metric = metric_of(rows[-1])
+    columns = zip(xs, column(rows, metric.before_purge), column(rows, metric.test), strict=True)
     dips = [
         (at, before, after)
         for at, before, after in columns
-        if before is not None and after is not None and abs(before - after) >= NOTICEABLE
+        if before is not None and after is not None and abs(before - after) >= metric.noticeable
     ]
     if dips:
         line = {"color": theme(dark).gray, "width": 1, "dash": "dot"}
@@ -146,9 +156,9 @@ def _add_dips(figure: go.Figure, rows: Sequence[Row], xs: list[float], dark: boo
         }
 
 
-def _add_runs(figure: go.Figure, runs: Mapping[str, Sequence[Row]], x: X) -> None:
+def _add_runs(figure: go.Figure, runs: Mapping[str, Sequence[Row]], x: X, metric: Metric) -> None:
     for index, (name, rows) in enumerate(runs.items()):
         line, marker = run_style(index)
-        add_line(figure, name, x_axis(x).values(rows), column(rows, "test_accuracy"), line)
+        add_line(figure, name, x_axis(x).values(rows), column(rows, metric.test), line)
         figure.data[-1].mode = "lines+markers"
         figure.data[-1].marker = {**marker, "maxdisplayed": 10}

@@ -4,38 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from fedlab_core.metrics import ACCURACY, Metric, metric_of
 from fedlab_core.plots.records import Row, column
-from fedlab_core.plots.style import format_bytes, format_percent, format_points
+from fedlab_core.plots.style import format_bytes, format_gap, format_percent, format_score
 
 NOTICEABLE = 0.0005
-"""Differences of accuracy below a twentieth of a point are not worth a sentence or a marker."""
+"""Differences of sparsity below a twentieth of a point are not worth a sentence."""
 
 
 def accuracy_sentence(rows: Sequence[Row]) -> str:
-    """Where accuracy stands against its own best, and how much is pruned."""
-    row, accuracy = rows[-1], format_percent(rows[-1]["test_accuracy"])
+    """Where accuracy, or the error, stands against its own best, and how much is pruned."""
+    row, metric = rows[-1], metric_of(rows[-1])
+    reached = format_score(metric, row[metric.test])
     if row["round"] == 0:
-        return f"Before training, the global model is right on {accuracy} of the test data"
-    best = max(rows, key=lambda row: row["test_accuracy"])
-    fall = best["test_accuracy"] - row["test_accuracy"]
+        how = f"is right on {reached} of the test data" if metric is ACCURACY else f"is off by {reached} on average"
+        return f"Before training, the global model {how}"
+    best = metric.best(rows)
+    fall = metric.gain(best[metric.test], row[metric.test])
     gone = f"{format_percent(row['sparsity'])} of weights are gone after" if row["sparsity"] else "After"
-    start = f"{gone} round {row['round']}{';' if row['sparsity'] else ''} accuracy is {accuracy}"
-    if fall < NOTICEABLE:
+    start = f"{gone} round {row['round']}{';' if row['sparsity'] else ''} {_name(metric)} is {reached}"
+    if fall < metric.noticeable:
         return f"{start}, its best so far"
-    return f"{start}, {format_points(fall)} below its best (round {best['round']})"
+    side = "below" if metric.higher_is_better else "above"
+    return f"{start}, {format_gap(metric, fall)} {side} its best (round {best['round']})"
+
+
+def _name(metric: Metric) -> str:
+    return metric.name if metric is ACCURACY else f"the {metric.name}"
 
 
 def comparison_sentence(rows: Sequence[Row], others: Mapping[str, Sequence[Row]]) -> str:
-    """Where accuracy stands against the best of the other runs at the same round, or at their own last one."""
-    now = rows[-1]["round"]
+    """Where a run stands against the best of the others at the same round, or at their own last one."""
+    now, metric = rows[-1]["round"], metric_of(rows[-1])
+    others = {name: other for name, other in others.items() if metric_of(other[-1]) is metric}
+    if not others:
+        return accuracy_sentence(rows)
     then = {name: max(other, key=lambda row: (row["round"] <= now, row["round"])) for name, other in others.items()}
-    best = max(then, key=lambda name: then[name]["test_accuracy"])
-    gap = rows[-1]["test_accuracy"] - then[best]["test_accuracy"]
+    best = max(then, key=lambda name: metric.gain(then[name][metric.test], 0.0))
+    gap = rows[-1][metric.test] - then[best][metric.test]
     side = "above" if gap > 0 else "below"
-    distance = f"{format_points(gap)} {side}" if abs(gap) >= NOTICEABLE else "level with"
-    accuracy = format_percent(rows[-1]["test_accuracy"])
+    distance = f"{format_gap(metric, gap)} {side}" if abs(gap) >= metric.noticeable else "level with"
+    reached = format_score(metric, rows[-1][metric.test])
     other = "" if then[best]["round"] == now else f" after its round {then[best]['round']}"
-    return f"This run is at {accuracy} after round {now}, {distance} {best}{other}"
+    return f"This run is at {reached} after round {now}, {distance} {best}{other}"
 
 
 def loss_sentence(rows: Sequence[Row]) -> str:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from fedlab_core.metrics import MAE, Metric
+
 ORANGE = "#E69F00"
 SKY_BLUE = "#56B4E9"
 BLUISH_GREEN = "#009E73"
@@ -103,6 +105,16 @@ def format_percent(fraction: float) -> str:
     percent = 100 * fraction
     digits = 1 if 0.05 <= percent < 99.95 or percent in (0, 100) else 2
     return f"{_trimmed(percent, digits)} %"
+
+
+def format_score(metric: Metric, value: float) -> str:
+    """An accuracy as '92.4 %', an error as '3.42 years'."""
+    return f"{_trimmed(value, 2)} years" if metric is MAE else format_percent(value)
+
+
+def format_gap(metric: Metric, difference: float) -> str:
+    """How far apart two values of a metric are: '0.4 points', or '0.21 years'."""
+    return f"{_trimmed(abs(difference), 2)} years" if metric is MAE else format_points(difference)
 
 
 def format_points(difference: float) -> str:

@@ -15,6 +15,7 @@ from fedlab_core.runs.text import described, json_line, outcome, summary, table,
 
 MEASURES = {
     "accuracy": "final_test_accuracy",
+    "MAE": "final_test_mae",
     "sparsity": "final_sparsity",
     "up": "total_upload_bytes",
     "down": "total_download_bytes",
@@ -75,7 +76,7 @@ def groups(store: RunStore, sweep: SweepInfo) -> list[dict[str, Any]]:
 def _means(summaries: Sequence[dict[str, Any]]) -> dict[str, Any]:
     means: dict[str, Any] = {"finished": len(summaries)}
     for key in MEASURES.values():
-        values = [one[key] for one in summaries]
+        values = [one[key] for one in summaries if one[key] is not None]
         means[f"mean_{key}"] = statistics.fmean(values) if values else None
         means[f"spread_{key}"] = statistics.stdev(values) if len(values) > 1 else None
     return means
@@ -84,16 +85,23 @@ def _means(summaries: Sequence[dict[str, Any]]) -> dict[str, Any]:
 def sweep_table(sweep: SweepInfo, rows: Iterable[dict[str, Any]]) -> str:
     """`groups` for people."""
     keys = [key for key in sweep.grid.axes if not key.endswith(".seed")]
-    head = [*(sweep.grid.labels[key] for key in keys), "runs", *MEASURES]
+    rows = list(rows)
+    # A sweep has accuracies or errors, seldom both.
+    measures = {name: key for name, key in MEASURES.items() if name not in ("accuracy", "MAE") or _any(rows, key)}
+    head = [*(sweep.grid.labels[key] for key in keys), "runs", *measures]
     lines = [
         [
             *(str(row["coordinates"][key]) for key in keys),
             f"{row['finished']}/{row['runs']}",
-            *(_spread(row, key, _UNITS[name]) for name, key in MEASURES.items()),
+            *(_spread(row, key, _UNITS[name]) for name, key in measures.items()),
         ]
         for row in rows
     ]
     return table(head, lines)
+
+
+def _any(rows: Iterable[dict[str, Any]], key: str) -> bool:
+    return any(row[f"mean_{key}"] is not None for row in rows)
 
 
 def sweep_end(store: RunStore, sweep: SweepInfo, as_json: bool) -> str:
@@ -121,6 +129,7 @@ def sweep_page(store: RunStore, sweep: SweepInfo) -> str:
 _Unit = tuple[float, str, str]
 _UNITS: dict[str, _Unit] = {
     "accuracy": (100, ".1f", "%"),
+    "MAE": (1, ".2f", "years"),
     "sparsity": (100, ".1f", "%"),
     "up": (1e-6, ".2f", "MB"),
     "down": (1e-6, ".2f", "MB"),

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from fedlab_core.costs.target import costs_to_target
+from fedlab_core.metrics import ACCURACY, MAE, metric_of
 from fedlab_core.runs.info import RunInfo
 from fedlab_core.runs.store import RunStore
 from fedlab_core.runs.sweeps import SweepInfo
@@ -16,9 +17,11 @@ Row = Mapping[str, Any]
 
 MILESTONES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99)
 """Accuracies of which a run's page says what they cost."""
+MILESTONES_YEARS = (5.5, 5.0, 4.5, 4.0, 3.5, 3.0, 2.5, 2.0)
+"""The same for errors of a regression."""
 
-_ROUND_HEAD = ("round", "accuracy", "loss", "sparsity", "up", "down", "clients", "seconds")
-_RUN_HEAD = ("run", "status", "rounds", "accuracy", "sparsity", "created (UTC)", "strategy", "data", "name")
+_ROUND_HEAD = ("loss", "sparsity", "up", "down", "clients", "seconds")
+_RUN_HEAD = ("run", "status", "rounds", "on test data", "sparsity", "created (UTC)", "strategy", "data", "name")
 
 
 def json_line(value: Any) -> str:
@@ -53,6 +56,7 @@ def described(info: RunInfo) -> dict[str, Any]:
         "rounds_done": info.rounds_done,
         "rounds": info.experiment.federation.rounds,
         "final_test_accuracy": last.get("test_accuracy"),
+        "final_test_mae": last.get("test_mae"),
         "final_sparsity": last.get("sparsity"),
         "created": info.created,
         "parent_id": info.parent_id,
@@ -80,9 +84,9 @@ def runs_table(runs: Sequence[RunInfo], sweeps: Sequence[SweepInfo] = ()) -> str
 def _run_line(info: RunInfo) -> tuple[str, ...]:
     last, experiment = info.last_row or {}, info.experiment
     done = f"{info.rounds_done}/{experiment.federation.rounds}"
-    accuracy, gone = percent(last.get("test_accuracy")), percent(last.get("sparsity"))
+    reached, gone = score(last), percent(last.get("sparsity"))
     what = (experiment.strategy.name, experiment.data.dataset, info.name)
-    return info.run_id, info.status, done, accuracy, gone, _minute(info.created), *what
+    return info.run_id, info.status, done, reached, gone, _minute(info.created), *what
 
 
 def _sweep_line(sweep: SweepInfo, runs: Sequence[RunInfo]) -> tuple[str, ...]:
@@ -108,11 +112,13 @@ def run_page(info: RunInfo, rows: Sequence[Row]) -> str:
 
 
 def _milestones(rows: Sequence[Row]) -> list[str]:
-    """What it took to reach round accuracies: one line each, for those that were reached after round 0."""
-    reached = [(target, costs_to_target(rows, target)) for target in MILESTONES]
+    """What it took to reach round accuracies or errors: one line each, for those that were reached after round 0."""
+    metric = metric_of(rows[0]) if rows else ACCURACY
+    targets = MILESTONES if metric is ACCURACY else MILESTONES_YEARS
+    reached = [(target, costs_to_target(rows, target)) for target in targets]
     lines = [
         (
-            percent(target),
+            score({metric.test: target}),
             str(costs.round),
             megabytes(costs.upload_bytes),
             megabytes(costs.download_bytes),
@@ -126,10 +132,11 @@ def _milestones(rows: Sequence[Row]) -> list[str]:
 
 def rounds_table(rows: Iterable[Row]) -> str:
     """One line a round."""
+    rows = list(rows)
     lines = [
         (
             str(row["round"]),
-            percent(row["test_accuracy"]),
+            score(row),
             f"{row['test_loss']:.3f}",
             percent(row["sparsity"]),
             megabytes(row["upload_bytes"]),
@@ -139,14 +146,14 @@ def rounds_table(rows: Iterable[Row]) -> str:
         )
         for row in rows
     ]
-    return table(_ROUND_HEAD, lines)
+    return table(("round", metric_of(rows[0]).short if rows else ACCURACY.short, *_ROUND_HEAD), lines)
 
 
 def outcome(row: Row | None) -> str:
     """The newest round in a few words."""
     if row is None:
         return "no round yet"
-    return f"test accuracy {percent(row['test_accuracy'])}, sparsity {percent(row['sparsity'])}"
+    return f"test {metric_of(row).short} {score(row)}, sparsity {percent(row['sparsity'])}"
 
 
 def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
@@ -161,6 +168,13 @@ def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
 def percent(share: float | None) -> str:
     """0.9734 -> 97.3 %."""
     return "-" if share is None else f"{100 * share:.1f} %"
+
+
+def score(row: Row) -> str:
+    """What a round reached on the test data: 97.3 %, or 3.42 years; "-" where there is no round yet."""
+    if row.get(MAE.test) is not None:
+        return f"{row[MAE.test]:.2f} years"
+    return percent(row.get(ACCURACY.test))
 
 
 def megabytes(size: int) -> str:

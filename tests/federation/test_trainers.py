@@ -26,7 +26,7 @@ from fedlab_core.types import (
     Update,
     seeded_generator,
 )
-from tests.cases import LARGE_MODELS, PAIRS, TRAINING_INPUT
+from tests.cases import LARGE_MODELS, PAIRS, TRAINING_INPUT, VOLUME_MODELS, strategies_for
 
 SETTINGS = LocalSettings(local_epochs=2, batch_size=4, learning_rate=0.05, momentum=0.9)
 GENTLE = replace(SETTINGS, learning_rate=0.001)
@@ -55,10 +55,17 @@ def assigned(strategy: str, own: Assignment, ctx: RoundContext) -> Assignment:
 def local(model: nn.Module, shape: Sequence[int], client: int, size: int, ctx: RoundContext) -> LocalData:
     generator = seeded_generator("data", client)
     x_NI = torch.randn(size, *shape, generator=generator, dtype=torch.float64)
-    y_N = torch.randint(0, 3, (size,), generator=generator)
+    y_N = targets(shape, (size,), generator)
     return LocalData.of(
         client, (x_NI, y_N, torch.arange(size)), SETTINGS.local_epochs, SETTINGS.batch_size, noise_shapes(model), ctx
     )
+
+
+def targets(shape: Sequence[int], size: Sequence[int], generator: torch.Generator) -> Tensor:
+    """One of three classes, or, of volumes, a number."""
+    if len(shape) == 4:
+        return torch.randn(*size, generator=generator, dtype=torch.float64)
+    return torch.randint(0, 3, size, generator=generator)
 
 
 def train(
@@ -99,15 +106,32 @@ def test_fast_equals_loop(name: str, strategy: str) -> None:
     assert all(not torch.equal(loop[0].params[n], start[n]) for n in start if n.endswith("weight") and "norm" not in n)
 
 
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        pytest.param(name, marks=() if name in ("fedavg", "fedsparsify-local") else pytest.mark.slow)
+        for name in strategies_for("brain_small")
+    ],
+)
+def test_fast_equals_loop_on_volumes(strategy: str) -> None:
+    shape = VOLUME_MODELS["brain_small"]
+    model = make_strategy({"name": strategy}).prepare(build_model("brain_small", shape, 1))
+    program = make_strategy({"name": strategy}).program(GENTLE)
+    loop = train(LoopTrainer(), model, program, shape, strategy)
+    assert_equal_updates(loop, train(FastTrainer(), model, program, shape, strategy))
+    start = assignment(model, 0).params
+    assert all(not torch.equal(loop[0].params[n], start[n]) for n in start if n.endswith("weight"))
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", LARGE_MODELS)
+@pytest.mark.parametrize("name", [*LARGE_MODELS, "brain_cnn"])
 def test_gradients_of_large_models(name: str) -> None:
     """Stacked and one by one, the second client with a short batch; whole runs of such depth amplify any rounding."""
     shape = TRAINING_INPUT[name]
-    model, generator = build_model(name, shape, 3), seeded_generator("large", name)
+    model, generator = build_model(name, shape, 3 if len(shape) == 3 else 1), seeded_generator("large", name)
     params, buffers = ({n: t.double() for n, t in named.items()} for named in init_params(model, generator))
     x_KBI = torch.randn(2, 4, *shape, generator=generator, dtype=torch.float64)
-    y_KB, weight_KB = torch.randint(0, 3, (2, 4), generator=generator), torch.tensor([[3.0] * 4, [4, 4, 4, 0]]) / 12
+    y_KB, weight_KB = targets(shape, (2, 4), generator), torch.tensor([[3.0] * 4, [4, 4, 4, 0]]) / 12
     twice = {n: torch.stack([t, t]) for n, t in params.items()}, {n: torch.stack([t, t]) for n, t in buffers.items()}
     both = gradients.cohort_gradient(model)(*twice, Batch(x_KBI, y_KB, weight_KB.double(), {}))
     for k, size in enumerate((4, 3)):
@@ -199,7 +223,8 @@ def test_client_without_examples_returns_what_it_got() -> None:
 
 
 def test_every_model_of_the_package_has_a_batched_form() -> None:
-    assert all(gradients.has_stacked_form(build_model(name, (3, 32, 32), 10)) for name in model_names())
+    shapes = dict.fromkeys(model_names(), (3, 32, 32)) | VOLUME_MODELS
+    assert all(gradients.has_stacked_form(build_model(name, shape, 10)) for name, shape in shapes.items())
     assert not gradients.has_stacked_form(nn.Sequential(nn.Tanh()))
     assert not gradients.has_stacked_form(InputDropout(0.5, 3))
 
@@ -213,6 +238,8 @@ UNUSUAL = {
     "padding by name": nn.Conv2d(2, 3, 3, padding="same"),
     "padding with what is at the other end": nn.Conv2d(2, 3, 3, padding=1, padding_mode="circular"),
     "a norm without weights": nn.GroupNorm(1, 2, affine=False),
+    "a norm of volumes with weights": nn.InstanceNorm3d(2, affine=True),
+    "a norm of volumes that remembers": nn.InstanceNorm3d(2, track_running_stats=True),
     "a norm that averages over all batches": nn.BatchNorm2d(2, momentum=None),
     "flattened rows only": nn.Flatten(2),
 }
