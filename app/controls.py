@@ -26,6 +26,8 @@ DATA = (
     "data.alpha",
     "data.labels_per_client",
     "data.size_power",
+    "data.size_ratio",
+    "data.overlap",
     "data.rotation_degrees",
     "data.noise_std",
     "data.seed",

@@ -42,6 +42,7 @@ def describe(experiment: Experiment) -> str:
         "dirichlet": f"α {data.alpha:g}",
         "shards": f"{data.labels_per_client} labels each",
         "quantity": "unequal sizes",
+        "ranges": "ranges",
         "feature": "unequal images",
     }[data.partition]
     method = strategy_class(experiment.strategy.name).title or experiment.strategy.name

@@ -44,7 +44,7 @@ class DataConfig(_Section):
 
     dataset: str = Field("digits", description="Which images: digits and shapes come with the package.")
     path: str = Field("", description="For data.dataset=images: a folder, tar or zip of class sub-folders.")
-    partition: Literal["iid", "dirichlet", "shards", "quantity", "feature"] = Field(
+    partition: Literal["iid", "dirichlet", "shards", "quantity", "ranges", "feature"] = Field(
         "dirichlet", description="How examples are spread over clients."
     )
     num_clients: int = Field(20, ge=1, le=1_000_000, description="Clients in the federation, K.")
@@ -60,6 +60,15 @@ class DataConfig(_Section):
         ge=0,
         le=10,
         description="For quantity: client i has a share proportional to i^-power; 0 = equal.",
+    )
+    size_ratio: float = Field(
+        1.0,
+        ge=1,
+        le=10,
+        description="For ranges: client i has so many times fewer examples than client i-1; 1 = equal.",
+    )
+    overlap: float = Field(
+        0.5, ge=0, le=1, description="For ranges: 0 = labels or ages of clients are apart, 1 = all alike."
     )
     rotation_degrees: float = Field(
         30.0, ge=0, le=180, description="For feature: each client's images are turned by up to this angle."

@@ -48,9 +48,9 @@ def test_every_setting_changes_the_hash() -> None:
             "data.num_clients is 'many'; allowed is a whole number with 1 <= value <= 1e+06",
         ),
         ({"federation.participation": 0}, "federation.participation is 0; allowed is a number with 0 < value <= 1"),
-        ({"data.partition": "even"}, "allowed are iid, dirichlet, shards, quantity, feature"),
+        ({"data.partition": "even"}, "allowed are iid, dirichlet, shards, quantity, ranges, feature"),
         ({"data.dataset": "digit"}, "data.dataset is 'digit'"),
-        ({"model.name": "lenet"}, "model.name is 'lenet'; allowed are cnn6, cnn_small, mlp"),
+        ({"model.name": "lenet"}, "model.name is 'lenet'; allowed are brain_cnn, brain_small, cnn6, cnn_small, mlp"),
         ({"strategy.name": "fedavgg"}, "did you mean 'fedavg'?"),
         (
             {"strategy.final_sparsity": 0.5},

@@ -11,6 +11,8 @@ from torch import Tensor
 
 ALPHA_RANGE = (1e-4, 1e6)
 POWER_RANGE = (0, 10)
+RATIO_RANGE = (1, 10)
+OVERLAP_RANGE = (0, 1)
 
 
 class PartitionError(ValueError):
@@ -45,6 +47,13 @@ def check_quantity(y_N: Tensor, num_clients: int, power: float, min_size: int = 
     """Refuse what `quantity` cannot do."""
     check_sizes(y_N, num_clients, min_size)
     _check_range("size_power", power, POWER_RANGE)
+
+
+def check_ranges(y_N: Tensor, num_clients: int, size_ratio: float, overlap: float, min_size: int = 1) -> None:
+    """Refuse what `ranges` cannot do."""
+    check_sizes(y_N, num_clients, min_size)
+    _check_range("size_ratio", size_ratio, RATIO_RANGE)
+    _check_range("overlap", overlap, OVERLAP_RANGE)
 
 
 def check_shards(y_N: Tensor, num_clients: int, labels_per_client: int, min_size: int = 1) -> None:

@@ -118,6 +118,8 @@ def federate(
     alpha: float = 0.5,
     labels_per_client: int = 2,
     size_power: float = 1.35,
+    size_ratio: float = 1.0,
+    overlap: float = 0.5,
     rotation_degrees: float = 0.0,
     noise_std: float = 0.0,
     min_size: int = 1,
@@ -141,6 +143,8 @@ def federate(
         alpha=alpha,
         labels_per_client=labels_per_client,
         size_power=size_power,
+        size_ratio=size_ratio,
+        overlap=overlap,
         min_size=min_size,
     )
     if partition == "feature" and len(dataset.input_shape) != 3:

@@ -18,6 +18,7 @@ from fedlab_core.data.feasibility import (
     PartitionError,
     check_dirichlet,
     check_quantity,
+    check_ranges,
     check_shards,
     check_sizes,
     num_holders,
@@ -33,6 +34,7 @@ __all__ = [
     "dirichlet_shares",
     "iid",
     "quantity",
+    "ranges",
     "shards",
     "spread_alike",
 ]
@@ -128,6 +130,33 @@ def quantity(
     return _by_owner(_filled_up(owner_N, num_clients, min_size, generator), num_clients)
 
 
+def ranges(
+    y_N: Tensor, num_clients: int, size_ratio: float, overlap: float, generator: torch.Generator, min_size: int = 1
+) -> list[Tensor]:
+    """Sort by label, or by group of numbers, and cut: every client has a stretch, and fewer than the one before.
+
+    Client i has `size_ratio` times fewer examples than client i - 1; which stretch is whose is drawn. Examples are
+    sorted by (1 - overlap) x rank + overlap x chance, ranks from 0 to 1: stretches are apart at 0, all alike at 1.
+    Our reading of the environments in FedSparsify's brain age experiments (arXiv 2208.11669): sizes equal or falling by
+    1.354, ages alike (overlap 1) or apart; at overlap 0.5, ages within a client spread like theirs, by about 5 years.
+
+    Clients below `min_size` are filled up with random examples of the largest clients.
+
+    Raises:
+        PartitionError: a setting out of range, or `min_size` examples for each client are more than there are.
+    """
+    check_ranges(y_N, num_clients, size_ratio, overlap, min_size)
+    size_K = apportion(len(y_N), size_ratio ** -torch.arange(num_clients, dtype=torch.float64), generator)
+    shuffled_N = torch.randperm(len(y_N), generator=generator)  # equal labels are sorted at random
+    order_N = shuffled_N[y_N[shuffled_N].argsort(stable=True)]
+    rank_N = torch.arange(len(y_N), dtype=torch.float64) / len(y_N)
+    chance_N = torch.rand(len(y_N), generator=generator, dtype=torch.float64)
+    sorted_N = order_N[((1 - overlap) * rank_N + overlap * chance_N).argsort(stable=True)]
+    client_K = torch.randperm(num_clients, generator=generator)
+    owner_N = torch.empty_like(y_N).index_copy_(0, sorted_N, client_K.repeat_interleave(size_K[client_K]))
+    return _by_owner(_filled_up(owner_N, num_clients, min_size, generator), num_clients)
+
+
 def apportion(total: int, weight_K: Tensor, generator: torch.Generator) -> Tensor:
     """Whole numbers [K] that sum to `total`, in proportion to the weights: largest remainders, ties at random."""
     quota_K = total * weight_K.double() / weight_K.sum()
@@ -195,6 +224,7 @@ PARTITIONS = {
     "dirichlet": Partitioner(check_dirichlet, dirichlet, ("alpha",)),
     "shards": Partitioner(check_shards, shards, ("labels_per_client",)),
     "quantity": Partitioner(check_quantity, quantity, ("power",)),
+    "ranges": Partitioner(check_ranges, ranges, ("size_ratio", "overlap")),
     "feature": Partitioner(check_sizes, iid),  # labels alike; the skew is in the images (`FeatureSkew`)
 }
 
@@ -207,6 +237,8 @@ def check_feasible(
     alpha: float = 0.5,
     labels_per_client: int = 2,
     size_power: float = 1.35,
+    size_ratio: float = 1.0,
+    overlap: float = 0.5,
     min_size: int = 1,
 ) -> dict[str, float]:
     """Can there be such a partition? Draws nothing, so it is quick enough to be asked while a slider moves.
@@ -220,7 +252,13 @@ def check_feasible(
     if partition not in PARTITIONS:
         raise PartitionError("partition", partition, f"allowed are {', '.join(PARTITIONS)}")
     kind = PARTITIONS[partition]
-    settings = {"alpha": alpha, "labels_per_client": labels_per_client, "power": size_power}
+    settings = {
+        "alpha": alpha,
+        "labels_per_client": labels_per_client,
+        "power": size_power,
+        "size_ratio": size_ratio,
+        "overlap": overlap,
+    }
     needed = {"min_size": min_size, **{name: settings[name] for name in kind.needs}}
     kind.check(y_N, num_clients, **needed)
     return needed

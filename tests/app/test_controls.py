@@ -66,14 +66,19 @@ def test_every_setting_of_every_method_has_a_widget(dashboard: AppTest, name: st
     kinds = ("selectbox", "slider", "select_slider", "number_input", "toggle", "text_input")
     keys = {widget.key for kind in kinds for widget in page.get(kind)}
     settings = {f"setting:{setting}" for setting, _ in setting_fields(page.session_state["experiment"])}
-    hidden = {"path", "labels_per_client", "size_power", "rotation_degrees", "noise_std"}
+    hidden = {"path", "labels_per_client", "size_power", "size_ratio", "overlap", "rotation_degrees", "noise_std"}
     assert settings - keys == {f"setting:data.{field}" for field in hidden}
     assert strategy_class(name).title in page.selectbox(key="setting:strategy.name").options
 
 
 @pytest.mark.parametrize(
     ("partition", "setting"),
-    [("shards", "labels_per_client"), ("quantity", "size_power"), ("feature", "rotation_degrees")],
+    [
+        ("shards", "labels_per_client"),
+        ("quantity", "size_power"),
+        ("ranges", "overlap"),
+        ("feature", "rotation_degrees"),
+    ],
 )
 def test_a_partition_shows_its_own_setting(dashboard: AppTest, partition: str, setting: str) -> None:
     page = open_run(dashboard)

@@ -86,7 +86,7 @@ def test_metrics_are_known_without_reading_the_data() -> None:
     assert all(dataset_metric(canonical_name(name)) is load_dataset(name).metric for name in ("digits", "brains"))
 
 
-@pytest.mark.parametrize("partition", ["iid", "dirichlet", "shards", "quantity", "feature"])
+@pytest.mark.parametrize("partition", ["iid", "dirichlet", "shards", "quantity", "ranges", "feature"])
 def test_age_groups_stand_for_labels(partition: str) -> None:
     if partition == "feature":
         with pytest.raises(ValueError, match="images"):
