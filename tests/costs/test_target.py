@@ -27,3 +27,14 @@ def test_never() -> None:
 def test_targets_that_cannot_be(accuracy: float) -> None:
     with pytest.raises(ValueError, match="allowed is 0 < accuracy <= 1"):
         costs_to_target(ROWS, accuracy)
+
+
+ERRORS = [{**row, "test_accuracy": None, "test_mae": 6.0 - row["round"]} for row in ROWS]
+
+
+def test_a_low_error_reaches_the_target() -> None:
+    assert costs_to_target(ERRORS, 4.5) == (2, 30, 300, 21, 3)
+    assert costs_to_target(ERRORS, 6.0) == (0, 10, 100, 7, 0)
+    assert costs_to_target(ERRORS, 2.9) is None
+    with pytest.raises(ValueError, match="allowed is 0 < mean absolute error <= inf"):
+        costs_to_target(ERRORS, 0.0)

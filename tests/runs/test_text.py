@@ -5,7 +5,7 @@ from pathlib import Path
 from fedlab_core.experiment import Experiment
 from fedlab_core.runs.execute import execute
 from fedlab_core.runs.store import RunStore
-from fedlab_core.runs.text import run_page
+from fedlab_core.runs.text import outcome, rounds_table, run_page, score
 
 
 def test_a_page_says_what_accuracies_cost(tmp_path: Path) -> None:
@@ -25,3 +25,38 @@ def test_nothing_is_said_where_nothing_was_reached(tmp_path: Path) -> None:
         run_id = store.create(Experiment().replace({"federation.rounds": 1, "federation.learning_rate": 1e-6}))
         execute(store, run_id)
         assert "to reach" not in run_page(store.get(run_id), store.rows(run_id))
+
+
+BRAINS = [
+    {
+        "round": at,
+        "test_accuracy": None,
+        "test_mae": error,
+        "test_loss": error**2,
+        "sparsity": 0.5,
+        "upload_bytes": 10**6 * (at > 0),
+        "download_bytes": 2 * 10**6 * (at > 0),
+        "dense_flops": 0,
+        "effective_flops": 0,
+        "clients": [0],
+        "round_s": 1.0,
+    }
+    for at, error in enumerate([6.1, 5.2, 3.3])
+]
+
+
+def test_errors_are_in_years_and_never_called_accuracy(tmp_path: Path) -> None:
+    assert outcome(BRAINS[-1]) == "test MAE 3.30 years, sparsity 50.0 %"
+    head, *lines = rounds_table(BRAINS).splitlines()
+    assert head.split()[:3] == ["round", "MAE", "loss"]
+    assert lines[2].split()[:3] == ["2", "3.30", "years"]
+    with RunStore(tmp_path / "runs.sqlite") as store:
+        info = store.get(store.create(Experiment().replace({"data.dataset": "brains"})))
+    page = run_page(info, BRAINS)
+    assert "accuracy" not in page
+    (reached,) = [line.split() for line in page.splitlines() if line.startswith("4.00 years")]
+    assert reached[2:7] == ["2", "2.00", "MB", "4.00", "MB"]
+
+
+def test_a_list_of_runs_has_percent_and_years() -> None:
+    assert [score(row) for row in ({"test_accuracy": 0.973}, BRAINS[0], {})] == ["97.3 %", "6.10 years", "-"]

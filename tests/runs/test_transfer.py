@@ -9,6 +9,7 @@ import safetensors.torch
 import torch
 
 from fedlab_core.experiment import Experiment
+from fedlab_core.metrics import ACCURACY, MAE, metric_of
 from fedlab_core.runs import transfer
 from fedlab_core.runs.blobs import metadata, pack_masks
 from fedlab_core.runs.execute import execute, fork
@@ -98,6 +99,17 @@ def test_forks_and_diverged_runs_travel_too(store, exported, make_record):
     assert math.isnan(store.rows(store.import_run(store.export(child)))[1]["test_loss"])
 
 
+def test_files_from_before_there_were_errors_are_read(store, exported):
+    def age(rows):
+        for row in rows:
+            for field in MAE.fields:
+                assert row.pop(field) is None
+
+    rows = store.rows(store.import_run(edited(exported, "rows", age)))
+    assert MAE.test not in rows[0]
+    assert metric_of(rows[0]) is ACCURACY
+
+
 def test_settings_that_cannot_be_are_named(store, exported):
     def ruin(run):
         run["experiment"]["data"]["alpha"] = -1
@@ -129,6 +141,10 @@ HOSTILE = {
     "rows: number for text": ("rows", set_to(0, "clients", [1.5])),
     "rows: accuracy": ("rows", set_to(0, "test_accuracy", 1.5)),
     "rows: accuracy that is no number": ("rows", set_to(0, "worst_client_accuracy", math.nan)),
+    "rows: no accuracy": ("rows", set_to(1, "best_client_accuracy", None)),
+    "rows: no metric at all": ("rows", set_to(1, "test_accuracy", None)),
+    "rows: an error among accuracies": ("rows", set_to(1, "test_mae", 3.0)),
+    "rows: an error below zero": ("rows", set_to(1, "test_mae", -3.0)),
     "rows: bytes": ("rows", set_to(1, "upload_bytes", -1)),
     "rows: bytes beyond all numbers": ("rows", set_to(1, "upload_bytes", 10**400)),
     "rows: seconds": ("rows", set_to(1, "round_s", -0.5)),
