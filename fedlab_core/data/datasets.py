@@ -21,6 +21,7 @@ from fedlab_core.data.brains import make_brains
 from fedlab_core.data.digits import read_digits
 from fedlab_core.data.generate import make_shapes
 from fedlab_core.data.image_folder import read_image_folder
+from fedlab_core.data.oasis import BLOCKS, FOLDER, fetch_oasis, read_oasis
 from fedlab_core.data.pixels import DataError, Pixels
 from fedlab_core.data.vision import PUBLISHED, read_vision
 from fedlab_core.metrics import ACCURACY, MAE, Metric
@@ -147,7 +148,7 @@ def load_dataset(name: str, *, path: str = "", data_dir: Path | None = None, dow
         name: one of `dataset_names()`; upper case, "-" and "_" do not matter.
         path: for "images": the folder, tar or zip of class sub-folders.
         data_dir: where MNIST and the like are; default is the environment variable FEDLAB_DATA, or else `data/`.
-        download: fetch MNIST and the like when they are not there.
+        download: fetch MNIST and the like, or OASIS, when they are not there.
 
     Raises:
         DataError: unknown name, missing or unusable files.
@@ -226,6 +227,16 @@ def _vision(name: str) -> Callable[[_Request], Dataset]:
     return read
 
 
+def _oasis(name: str) -> Callable[[_Request], Dataset]:
+    def read(request: _Request) -> Dataset:
+        folder = (request.data_dir / FOLDER).absolute()
+        if request.download:
+            fetch_oasis(request.data_dir)
+        return _kept.get((name, _state_of(folder)), lambda: of_ages(name, *read_oasis(name, request.data_dir)))
+
+    return read
+
+
 def _state_of(source: Path) -> list[tuple[str, int, int]]:
     """Names, sizes and times of a file or of all files in a folder: another state, other images."""
     try:
@@ -240,11 +251,12 @@ _SOURCES: dict[str, Callable[[_Request], Dataset]] = {
     "shapes": lambda request: _shapes(),
     "brains": lambda request: _brains(),
     **{name: _vision(name) for name in PUBLISHED},
+    **{name: _oasis(name) for name in BLOCKS},
     "images": _images,
 }
 
 
-_REGRESSIONS = ("brains",)
+_REGRESSIONS = ("brains", *BLOCKS)
 
 
 def _normalised(name: str, pixels: Pixels) -> Dataset:
