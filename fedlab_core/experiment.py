@@ -42,7 +42,9 @@ class _Section(BaseModel):
 class DataConfig(_Section):
     """Which examples, and who has them."""
 
-    dataset: str = Field("digits", description="Which images: digits and shapes come with the package.")
+    dataset: str = Field(
+        "digits", description="Which examples: digits, shapes and brains (3-D, ages) come with the package."
+    )
     path: str = Field("", description="For data.dataset=images: a folder, tar or zip of class sub-folders.")
     partition: Literal["iid", "dirichlet", "shards", "quantity", "ranges", "feature"] = Field(
         "dirichlet", description="How examples are spread over clients."
@@ -89,7 +91,8 @@ class ModelConfig(_Section):
     """Which network."""
 
     name: str = Field(
-        "cnn_small", description="cnn_small, mlp (118,282 parameters on 28 x 28), cnn6 (1,609,930), or a larger one."
+        "cnn_small",
+        description="cnn_small, mlp (118,282 parameters on 28 x 28), cnn6 (1,609,930), ...; for volumes brain_small.",
     )
 
     @field_validator("name")

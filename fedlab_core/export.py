@@ -126,15 +126,18 @@ def _with(model: nn.Sequential, tensors: dict[str, Tensor]) -> nn.Sequential:
 
 def _of_shapes(chain: nn.Sequential, prefix: str, shapes: dict[str, tuple[int, ...]]) -> nn.Sequential:
     """The same layers with as many inputs and outputs as their tensors have."""
-    made = nn.Sequential()
+    made, units = nn.Sequential(), None
     for name, layer in chain.named_children():
         full = prefix + name
         shape = shapes.get(f"{full}.weight", ())
+        units = shape[0] if shape else units
         if isinstance(layer, Residual):
             layer = Residual(_of_shapes(layer.body, f"{full}.body.", shapes), layer.shortcut)
         elif isinstance(layer, nn.Sequential):
             layer = _of_shapes(layer, f"{full}.", shapes)
         elif shape and layer.get_parameter("weight").shape != shape:
             layer = smaller(layer, shape[1] if len(shape) > 1 else None, shape[0])
+        elif isinstance(layer, nn.InstanceNorm3d):  # it has no tensors, but as many channels as what comes before it
+            layer = smaller(layer, None, units)
         made.add_module(name, layer)
     return made

@@ -68,6 +68,15 @@ def test_filters_of_cut_channels_are_not_in_the_file(tmp_path: Path) -> None:
     assert torch.allclose(small(x_BI), said, atol=1e-5)
 
 
+@pytest.mark.slow
+def test_a_smaller_network_guesses_the_same_ages(tmp_path: Path) -> None:
+    settings = {"data__dataset": "brains", "model__name": "brain_small", "federation__learning_rate": "0.001"}
+    federation, said, path = run(tmp_path, **settings)
+    small = load_model(path)
+    assert torch.allclose(small(federation.data.dataset.x_test_NI), said, atol=1e-3)
+    assert sum(parameter.numel() for parameter in small.parameters()) < 8000
+
+
 @pytest.mark.parametrize("strategy", ["fedsparsify-global", "dynamic-gate"])
 def test_what_has_lost_no_unit_is_whole(tmp_path: Path, strategy: str) -> None:
     federation, said, path = run(tmp_path, model__name="cnn_small", strategy__name=strategy)

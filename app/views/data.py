@@ -30,6 +30,8 @@ def page() -> None:
     _numbers(data)
     if data.num_clients > CLIENTS:
         st.caption(f"The pictures show the first {CLIENTS} of {data.num_clients:,} clients; the numbers are of all.")
+    if data.dataset.is_regression:
+        st.caption("Ages are in groups of five years here, which stand for labels wherever clients are to differ.")
     dark, names = session.dark(), data.dataset.class_names
     labels = label_heatmap(data.label_counts_KC[:CLIENTS], names, dark=dark)
     sizes = size_bars(data.sizes[:CLIENTS].tolist(), dark=dark)

@@ -80,7 +80,7 @@ def fetch_oasis(data_dir: Path) -> None:
         raise DataError(f"OASIS cannot be fetched: {error}") from error
 
 
-_NO_NILEARN = "the data sets oasis and oasisfull need nilearn: pip install 'fedlab_core[brain]'"
+_NO_NILEARN = "the data sets oasis and oasisfull need nilearn: pip install nilearn"
 
 
 def _ages(path: Path) -> dict[str, float]:

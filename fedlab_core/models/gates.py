@@ -137,9 +137,9 @@ def smaller(layer: nn.Module, inputs: int | None, outputs: int | None) -> nn.Mod
             how = (layer.kernel_size, layer.stride, layer.padding, layer.dilation, groups, layer.bias is not None)
             return nn.Conv2d(read, left, *how, layer.padding_mode)  # type: ignore[arg-type]
         if isinstance(layer, nn.Conv3d):
-            size = (inputs or layer.in_channels, outputs or layer.out_channels, layer.kernel_size)
-            how = (layer.stride, layer.padding, layer.dilation, layer.groups, layer.bias is not None)
-            return nn.Conv3d(*size, *how, layer.padding_mode)  # type: ignore[arg-type]
+            size = (inputs or layer.in_channels, outputs or layer.out_channels, layer.kernel_size, layer.stride)
+            more = (layer.padding, layer.dilation, layer.groups, layer.bias is not None, layer.padding_mode)
+            return nn.Conv3d(*size, *more)  # type: ignore[arg-type]
         if isinstance(layer, nn.InstanceNorm3d):
             return nn.InstanceNorm3d(outputs or layer.num_features, layer.eps)
         if isinstance(layer, nn.GroupNorm):

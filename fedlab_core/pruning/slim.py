@@ -8,8 +8,8 @@ unit is there, where the unit is
 - *zero*: its bias is masked, and every weight that makes it is masked or reads a zero unit. Its output is zero and
   stays so: the weights that read it get no gradient, and those that make it are held at zero.
 
-Between two layers of weights, ReLU, max-pooling, flattening and dropout treat every unit by itself: zero stays zero,
-and silent stays silent. Norms and depthwise convolutions do not:
+Between two layers of weights, ReLU, pooling, flattening, dropout and InstanceNorm without weights treat every unit by
+itself: zero stays zero, and silent stays silent. Other norms and depthwise convolutions do not:
 
 - BatchNorm turns a zero into its own bias: the unit is zero behind it only where the norm's weight and bias are masked,
   too. And it keeps running statistics of what goes in. They depend on the data, so that only units that go in as zero
@@ -159,6 +159,8 @@ def _zero_units(chain: Sequence[Link | None], masks: Masks) -> tuple[list[Tensor
 
 def _zero_behind(name: str, layer: nn.Module, zero_U: Tensor, masks: Masks) -> Tensor:
     """Units that are zero behind a norm or a depthwise convolution, from those that go in as zero."""
+    if isinstance(layer, nn.InstanceNorm3d):
+        return zero_U
     weight_U = _masked(masks, f"{name}.weight")
     if isinstance(layer, nn.Conv2d):
         zero_U = zero_U | weight_U

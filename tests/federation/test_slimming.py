@@ -21,7 +21,8 @@ from fedlab_core.pruning.units import drop_units, hidden_units
 from fedlab_core.rounds import initial_record, run_round
 from fedlab_core.strategies import make_strategy
 from fedlab_core.types import Assignment, Masks, RoundContext, RoundRecord, Update, seeded_generator
-from tests.cases import TRAINING_INPUT
+from tests.cases import TRAINING_INPUT, VOLUME_MODELS
+from tests.federation.test_trainers import targets
 
 SETTINGS = LocalSettings(local_epochs=2, batch_size=4, learning_rate=0.05, momentum=0.9)
 SIZES = (5, 12, 1, 7)
@@ -72,7 +73,7 @@ def data(model: nn.Module, shape: tuple[int, ...] = SHAPE) -> list[LocalData]:
     def local(client: int, size: int) -> LocalData:
         generator = seeded_generator("data", client)
         x_NI = torch.randn(size, *shape, generator=generator, dtype=torch.float64)
-        y_N = torch.randint(0, 3, (size,), generator=generator)
+        y_N = targets(shape, (size,), generator)
         rows_N = torch.arange(size)
         return LocalData.of(client, (x_NI, y_N, rows_N), 2, 4, noise_shapes(model), CTX)
 
@@ -138,6 +139,20 @@ def test_a_step_of_slimmed_mobilenet_equals_one_of_the_masked(trainer: str) -> N
         assert difference(a.params, b.params) < 1e-10
         assert difference(a.buffers, b.buffers) < 1e-10
         assert difference(a.params, one.params) > 1e-4
+
+
+@pytest.mark.parametrize("trainer", sorted(TRAINERS))
+def test_networks_for_volumes_are_slimmed_too(trainer: str) -> None:
+    shape = VOLUME_MODELS["brain_small"]
+    model = build_model("brain_small", shape, 1)
+    program = MaskedSGD(replace(SETTINGS, learning_rate=0.001), slimmable=True)
+    given, watched = assignments(model, 0.5, True), Watched(trainer)
+    small = SlimTrainer(watched, forward_flops(model, shape)).train(model, program, given, data(model, shape), CTX)
+    assert [len(layer.weight) for layer in watched.models[0] if isinstance(layer, nn.Conv3d)] == [4, 8, 16, 16, 1]
+    whole = TRAINERS[trainer]().train(model, program, given, data(model, shape), CTX)
+    for a, b in zip(small, whole, strict=True):
+        assert difference(a.params, b.params) < 1e-10
+        assert a.train_loss == pytest.approx(b.train_loss, abs=1e-10)
 
 
 def test_programs_that_do_not_ask_for_it_get_the_whole_model() -> None:
