@@ -95,8 +95,8 @@ def _plain(layer: nn.Module) -> bool:
         return not layer.affine and not layer.track_running_stats
     if isinstance(layer, nn.Flatten):
         return (layer.start_dim, layer.end_dim) == (1, -1)
-    if isinstance(layer, nn.AdaptiveAvgPool2d):
-        return layer.output_size in (1, (1, 1))
+    if isinstance(layer, nn.AdaptiveAvgPool2d | nn.AdaptiveAvgPool3d):
+        return layer.output_size in (1, (1, 1), (1, 1, 1))
     return not (isinstance(layer, nn.MaxPool2d | nn.MaxPool3d) and layer.return_indices)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -94,28 +95,17 @@ def _for_axes(setting: int | tuple[int, ...], axes: int) -> list[int]:
     return [setting] * axes if isinstance(setting, int) else list(setting)
 
 
-def _avg_pool(this: Pass, name: str, layer: nn.AvgPool3d, x: Tensor) -> tuple[Tensor, Back]:
+def _mean_pool(
+    this: Pass, name: str, layer: nn.AdaptiveAvgPool2d | nn.AdaptiveAvgPool3d, x: Tensor
+) -> tuple[Tensor, Back]:
     x = this.maps(x)
-    settings = (layer.kernel_size, layer.stride, layer.padding)
-    how = [_for_axes(setting, this.axes) for setting in settings]
-    counted = (layer.ceil_mode, layer.count_include_pad, layer.divisor_override)
+    places = math.prod(x.shape[2:])
 
     def back(grad: Tensor, wanted: bool) -> Tensor:
-        return cast(Tensor, ops.avg_pool3d_backward(grad.contiguous(), x, *how, *counted))
+        return (grad / places).expand(x.shape).contiguous(memory_format=this.memory_format)
 
     this.may_overwrite = True
-    return cast(Tensor, ops.avg_pool3d(x, *how, *counted)), back
-
-
-def _mean_pool(this: Pass, name: str, layer: nn.AdaptiveAvgPool2d, x: Tensor) -> tuple[Tensor, Back]:
-    x = this.maps(x)
-    height, width = x.shape[2:]
-
-    def back(grad: Tensor, wanted: bool) -> Tensor:
-        return (grad / (height * width)).expand(x.shape).contiguous(memory_format=torch.channels_last)
-
-    this.may_overwrite = True
-    return x.mean((2, 3), keepdim=True), back
+    return x.mean(tuple(range(2, x.dim())), keepdim=True), back
 
 
 def _flatten(this: Pass, name: str, layer: nn.Flatten, x: Tensor) -> tuple[Tensor, Back]:
@@ -145,10 +135,10 @@ LAYERS: dict[type[nn.Module], Callable[[Pass, str, Any, Tensor], tuple[Tensor, B
     nn.InstanceNorm3d: instance_norm,
     nn.MaxPool2d: _max_pool,
     nn.MaxPool3d: _max_pool,
-    nn.AvgPool3d: _avg_pool,
     nn.ReLU: _relu,
     nn.ReLU6: _relu6,
     nn.AdaptiveAvgPool2d: _mean_pool,
+    nn.AdaptiveAvgPool3d: _mean_pool,
     nn.Sequential: inner_chain,
     Residual: residual,
     PadShortcut: pad_shortcut,

@@ -26,6 +26,7 @@ def _network(
 ) -> nn.Sequential:
     """[Conv 3x3x3, InstanceNorm, pool, ReLU] for each width; Conv 1x1x1, InstanceNorm, ReLU; the mean; the output.
 
+    The mean is over the whole map, which is what the paper's pool of 2 x 3 x 2 does at the paper's size.
     InstanceNorm has neither weights nor running statistics: nothing of it travels, and clients do not disturb each
     other through it. It needs more than one number a map.
     """
@@ -46,7 +47,7 @@ def _network(
     model.add_module("top", nn.Conv3d(channels, top, 1))
     model.add_module("norm", nn.InstanceNorm3d(top))
     model.add_module("relu", nn.ReLU())
-    model.add_module("mean", nn.AvgPool3d((sides[0], sides[1], sides[2])))
+    model.add_module("mean", nn.AdaptiveAvgPool3d(1))
     model.add_module("head", nn.Conv3d(top, num_classes, 1))
     model.add_module("flatten", nn.Flatten())
     return model

@@ -242,6 +242,7 @@ UNUSUAL = {
     "a norm of volumes that remembers": nn.InstanceNorm3d(2, track_running_stats=True),
     "a norm that averages over all batches": nn.BatchNorm2d(2, momentum=None),
     "flattened rows only": nn.Flatten(2),
+    "means of volumes, several a map": nn.AdaptiveAvgPool3d(2),
 }
 
 
