@@ -96,3 +96,17 @@ def test_age_groups_stand_for_labels(partition: str) -> None:
     assert sorted(torch.cat(data.train_indices).tolist()) == list(range(brains.NUM_TRAIN))
     if partition == "shards":
         assert ((data.label_counts_KC > 0).sum(1) == 2).all()
+
+
+@pytest.mark.slow
+def test_a_linear_model_does_not_solve_it() -> None:
+    """Ridge regression on the voxels, best of three penalties; a network reaches about 2 years."""
+    data = load_dataset("brains")
+    x_NI, test_NI = (x.double().flatten(1) for x in (data.x_train_NI, data.x_test_NI))
+    mean = data.y_train_N.double().mean()
+    target_N, kernel_NN = data.y_train_N.double() - mean, x_NI @ x_NI.T
+    errors = []
+    for penalty in (100.0, 1e3, 1e4):
+        dual_N = torch.linalg.solve(kernel_NN + penalty * torch.eye(len(kernel_NN)), target_N)
+        errors.append(float((test_NI @ (x_NI.T @ dual_N) + mean - data.y_test_N).abs().mean()))
+    assert 3 < min(errors) < float((data.y_test_N - mean).abs().mean()) - 1
