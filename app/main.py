@@ -18,6 +18,7 @@ PAGES = {
     "views/data.py": ("Data", ":material/bar_chart:"),
     "views/run.py": ("Run", ":material/play_circle:"),
     "views/masks.py": ("Masks", ":material/grid_on:"),
+    "views/clients.py": ("Clients", ":material/groups:"),
     "views/runs.py": ("Runs", ":material/list:"),
 }
 

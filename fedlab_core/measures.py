@@ -5,11 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from fedlab_core.federation.evaluation import evaluate
 from fedlab_core.lab import Federation
 from fedlab_core.models.gating import open_frequency
 from fedlab_core.pruning.budget import ChannelCosts
 from fedlab_core.strategies.fedsparsify_local import VOTES
-from fedlab_core.types import Params, ServerState
+from fedlab_core.types import Masks, Params, ServerState
 
 GATE_CLIENTS, GATE_EXAMPLES = 30, 100
 """So many clients, and images of each, say which channels are open; more would not fit on a screen."""
@@ -37,6 +38,27 @@ def last_vote(server: ServerState) -> dict[str, Tensor]:
     """
     cast = {name.removeprefix(VOTES): votes for name, votes in server.state.items() if name.startswith(VOTES)}
     return cast if any((votes >= 0).any() for votes in cast.values()) else {}
+
+
+def device_shares(federation: Federation, server: ServerState) -> list[float]:
+    """Of a DWNP run, the share of the FLOPs that the server's network (first) and each device's sub-network keep."""
+    if "channels" not in server.state:
+        return []
+    costs = ChannelCosts.of_model(federation.model, federation.layer_flops)
+    return [float(costs.share(costs.split(row.float()))) for row in server.state["channels"]]
+
+
+def client_scores(federation: Federation, server: ServerState, round: int) -> Tensor:
+    """How good the model of a round is for each client, [K], as after that round: NaN without test examples.
+
+    On the client's own test examples, under its own sub-network where it has one; accuracy, or mean absolute error.
+    """
+    ctx = federation.context(round)
+
+    def personal(client_id: int) -> Masks | None:
+        return federation.experiment.strategy.personal(server, client_id, ctx)
+
+    return evaluate(federation.model, server.params, server.buffers, federation.data, personal).client_score_K
 
 
 def client_gates(federation: Federation, server: ServerState, layer: str) -> tuple[list[int], Tensor]:

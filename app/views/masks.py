@@ -9,7 +9,8 @@ import streamlit as st
 from app import engine, live, session
 from app.actions import ACTIVE
 from app.charts import chart
-from app.words import STATUS, escape, title
+from app.choose import choose_run
+from app.words import escape
 from fedlab_core.federation.aggregation import votes_needed
 from fedlab_core.measures import GATE_CLIENTS, GATE_EXAMPLES, client_gates, device_channels, gate_sizes, last_vote
 from fedlab_core.plots.gates import device_channels_heatmap, open_frequency_heatmap
@@ -36,25 +37,10 @@ def page() -> None:
     if not runs:
         st.info("No run has any masks yet. Start one on the page **Run**, then come back.", icon=":material/grid_on:")
         return
-    run = _choose_run({run.run_id: run for run in runs})
+    run = choose_run(runs, "masks")
     playing = st.session_state.get("masks:play", False)
     seconds = PLAY_S if playing else 2 * live.POLL_S if run.status in ACTIVE else None
     st.fragment(_picture, run_every=seconds)(run)
-
-
-def _choose_run(runs: dict[str, RunInfo]) -> RunInfo:
-    """The opened run, or the newest one."""
-    opened = session.looked_at("run")
-    st.session_state["masks:run"] = opened if opened in runs else next(iter(runs))
-    st.selectbox(
-        "Run",
-        list(runs),
-        format_func=lambda run_id: f"{title(runs[run_id])} · {STATUS[runs[run_id].status][0]} · {run_id}",
-        key="masks:run",
-        on_change=session.turn,
-        args=("run", "masks:run"),
-    )
-    return runs[st.session_state["masks:run"]]
 
 
 def _picture(run: RunInfo) -> None:

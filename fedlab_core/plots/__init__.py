@@ -5,6 +5,7 @@ data, its background is transparent, `dark=True` chooses the colours for a dark 
 next. Figures over rounds take rows: `rows(records)`, or what the run store gives back.
 """
 
+from fedlab_core.plots.clients import client_bars, participation_heatmap
 from fedlab_core.plots.compare import accuracy_against, schedule_curve
 from fedlab_core.plots.curves import accuracy_curve, bytes_ledger, loss_curve, sparsity_curve
 from fedlab_core.plots.data import image_grid, label_heatmap, size_bars
@@ -20,6 +21,7 @@ __all__ = [
     "accuracy_against",
     "accuracy_curve",
     "bytes_ledger",
+    "client_bars",
     "device_channels_heatmap",
     "format_bytes",
     "format_flops",
@@ -33,6 +35,7 @@ __all__ = [
     "mask_map",
     "open_frequency_heatmap",
     "overlap_heatmap",
+    "participation_heatmap",
     "round_picture",
     "rows",
     "schedule_curve",

@@ -135,6 +135,22 @@ def test_masks_of_a_run_with_votes_show_them(dashboard: AppTest, store: RunStore
     assert charts(page) == 3
 
 
+def test_clients_of_a_run(dashboard: AppTest, store: RunStore, finished_run: bytes) -> None:
+    page = visit(dashboard, "clients", run=store.import_run(finished_run))
+    assert not page.exception
+    assert charts(page) == 2
+    page.get_by_key("clients:order").set_value("by number").run()
+    assert not page.exception
+
+
+def test_clients_with_sub_networks_say_how_much_each_keeps(dashboard: AppTest, store: RunStore) -> None:
+    settings = {"federation.rounds": 2, "federation.local_epochs": 1, "data.num_clients": 3}
+    run_id = store.create(recipe("dwnp-digits").replace(settings | {"strategy.prune_after": 0.5}))
+    execute(store, run_id)
+    page = visit(dashboard, "clients", run=run_id)
+    assert "of the FLOPs" in page.caption[0].value
+
+
 def test_open_channels_without_the_data_are_explained(
     dashboard: AppTest, store: RunStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

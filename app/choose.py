@@ -1,0 +1,27 @@
+"""Choosing a run: the same on every page that looks at one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from app import session
+from app.words import STATUS, title
+from fedlab_core.runs.store import RunInfo
+
+
+def choose_run(runs: Sequence[RunInfo], page: str) -> RunInfo:
+    """A select box of runs; the opened run is chosen, or else the newest one."""
+    by_id, key = {run.run_id: run for run in runs}, f"{page}:run"
+    opened = session.looked_at("run")
+    st.session_state[key] = opened if opened in by_id else next(iter(by_id))
+    st.selectbox(
+        "Run",
+        list(by_id),
+        format_func=lambda run_id: f"{title(by_id[run_id])} · {STATUS[by_id[run_id].status][0]} · {run_id}",
+        key=key,
+        on_change=session.turn,
+        args=("run", key),
+    )
+    return by_id[st.session_state[key]]
