@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or a unique beginning of it.")]
+RunOrSweepArgument = Annotated[str, typer.Argument(metavar="RUN", help="The id of a run or of a sweep.")]
+FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="An exported run.")]
+ModelArgument = Annotated[Path, typer.Argument(metavar="FILE", help="NAME.safetensors or NAME.onnx.")]
+NameOption = Annotated[str, typer.Option("--name", help="A name for the list of runs.")]
+StoreOption = Annotated[
+    Path | None,
+    typer.Option("--store", metavar="PATH", help="The file of all runs; default: FEDLAB_STORE, or data/."),
+]
 SetOption = Annotated[
     list[str], typer.Option("--set", metavar="KEY=VALUE", help="A setting, e.g. data.alpha=0.1; may be repeated.")
 ]

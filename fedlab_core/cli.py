@@ -21,9 +21,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fedlab_core.arguments import JsonOption, RoundsOption, SetOption, changes_of, whole_number
+from fedlab_core.arguments import (
+    FileArgument,
+    JsonOption,
+    ModelArgument,
+    NameOption,
+    RoundsOption,
+    RunArgument,
+    RunOrSweepArgument,
+    SetOption,
+    StoreOption,
+    changes_of,
+    whole_number,
+)
 from fedlab_core.budget_command import budget
-from fedlab_core.terminal import execute, execute_sweep
+from fedlab_core.terminal import attack_run, execute, execute_sweep
 
 if TYPE_CHECKING:
     from fedlab_core.experiment import Experiment
@@ -37,16 +49,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or a unique beginning of it.")]
-RunOrSweepArgument = Annotated[str, typer.Argument(metavar="RUN", help="The id of a run or of a sweep.")]
-FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="An exported run.")]
-ModelArgument = Annotated[Path, typer.Argument(metavar="FILE", help="NAME.safetensors or NAME.onnx.")]
-NameOption = Annotated[str, typer.Option("--name", help="A name for the list of runs.")]
-StoreOption = Annotated[
-    Path | None,
-    typer.Option("--store", metavar="PATH", help="The file of all runs; default: FEDLAB_STORE, or data/."),
-]
 
 
 def command(function: Callable[..., None]) -> Callable[..., None]:
@@ -205,6 +207,13 @@ def fork(
         child = make_fork(opened, run_id, whole_number("--round", round), changes, name=name, status="interrupted")
         _remark(opened.get(child).experiment)
         execute(opened, child, as_json)
+
+
+@command
+def attack(run_id: RunArgument, as_json: JsonOption = False, store: StoreOption = None) -> None:
+    """Do clients recognise each other's training data through the model of a run? Membership inference."""
+    with _opened(store) as opened:
+        attack_run(opened, run_id, as_json)
 
 
 @command

@@ -195,3 +195,27 @@ def _sweep_progress(
 
     with bar:
         yield advance, end, write
+
+
+def attack_run(store: RunStore, run_id: str, as_json: bool) -> None:
+    """Attack the latest stored model of a run, through its answers and through its weights; print what was found."""
+    from tqdm import tqdm
+
+    from fedlab_core.lab import Federation
+    from fedlab_core.privacy import ACCESSES, attack_membership, draw_suspects
+    from fedlab_core.privacy.text import as_row, report_page
+    from fedlab_core.runs.text import json_line
+
+    info = store.get(run_id)
+    round, server = store.state(info.run_id)
+    federation = Federation.of(info.experiment)
+    total = len(ACCESSES) * len(draw_suspects(federation.data))
+    with tqdm(total=total, desc="attack", unit="client", mininterval=0.2) as bar:
+        reports = {
+            access: attack_membership(federation, server, access=access, on_client=bar.update) for access in ACCESSES
+        }
+    if as_json:
+        found = {access: as_row(report) for access, report in reports.items()}
+        typer.echo(json_line({"run_id": info.run_id, "round": round, **found}))
+    else:
+        typer.echo(f"run {info.run_id} after round {round}\n{report_page(reports)}")

@@ -470,3 +470,19 @@ def test_a_bar_on_stderr(fedlab):
     assert result.stdout == ""
     assert "2/2" in result.stderr
     assert "finished after round 2: test accuracy" in result.stderr
+
+
+def test_a_stored_run_is_attacked(run, fedlab):
+    *_, last, summary = run()
+    found = json.loads(fedlab("attack", summary["run_id"], "--json").stdout)
+    assert (found["run_id"], found["round"]) == (summary["run_id"], 3)
+    for access in ("black-box", "white-box"):
+        report = found[access]
+        assert report["clients"] == 3
+        assert report["test_score"] == pytest.approx(last["test_accuracy"])  # the clients have all test examples
+        assert report["generalisation_gap"] == report["train_score"] - report["test_score"]
+        assert 0.4 < report["auc"] < 0.6  # three rounds on all digits teach nobody by heart
+    said = fedlab("attack", summary["run_id"]).stdout
+    assert f"run {summary['run_id']} after round 3" in said
+    assert f"AUC {found['white-box']['auc']:.3f}" in said
+    assert refused(fedlab("attack", "nothing"), "nothing")

@@ -86,6 +86,17 @@ class FederatedData:
         moved = {name: getattr(self.dataset, name).to(device) for name in names}
         return replace(self, dataset=replace(self.dataset, **moved))
 
+    def at_most(self, count: int, seed: int = 0) -> FederatedData:
+        """The same clients, each left with `count` of its training examples at random: few, so that a model over-fits.
+
+        At random, for the first ones of a data set may be of one class or one writer.
+        """
+        kept = []
+        for k, index_N in enumerate(self.train_indices):
+            order_N = torch.randperm(len(index_N), generator=seeded_generator("at most", seed, k))
+            kept.append(index_N[order_N[:count].sort().values])
+        return replace(self, train_indices=kept)
+
     def train(self, client_id: int) -> tuple[Tensor, Tensor]:
         """The training examples of a client, as it sees them."""
         index_N = self.train_indices[client_id]

@@ -72,12 +72,12 @@ def _forward(model: nn.Module, params: Params, buffers: Buffers, x_NI: Tensor, y
     with torch.no_grad():
         for x_BI, y_B in zip(x_NI.split(CHUNK), y_N.split(CHUNK), strict=True):
             outputs_BC = _outputs(model, tensors, x_BI)
-            scored.append(_scores(outputs_BC, y_B).cpu())
+            scored.append(example_scores(outputs_BC, y_B).cpu())
             losses.append(example_losses(outputs_BC, y_B).cpu())
     return torch.cat(scored).double(), torch.cat(losses).double()
 
 
-def _scores(outputs_BC: Tensor, y_B: Tensor) -> Tensor:
+def example_scores(outputs_BC: Tensor, y_B: Tensor) -> Tensor:
     """[B]: whether the most likely class is the right one; of a regression, the absolute error."""
     return (outputs_BC.squeeze(1) - y_B).abs() if y_B.is_floating_point() else outputs_BC.argmax(1) == y_B
 

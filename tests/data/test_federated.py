@@ -26,6 +26,18 @@ def test_training_and_test_sets_are_partitioned_alike(partition: str) -> None:
         assert share == pytest.approx(len(data.train(client)[1]) / len(DIGITS.y_train_N), abs=10 / len(DIGITS.y_test_N))
 
 
+def test_few_examples_are_drawn_from_all_that_a_client_has() -> None:
+    """The first digits come from other writers than the last: a model trained on these knows other people."""
+    data = federate(DIGITS, partition="quantity", num_clients=10, seed=0)
+    few = data.at_most(30, seed=1)
+    assert few.sizes.tolist() == data.sizes.clamp(max=30).tolist()
+    assert all(set(a.tolist()) <= set(b.tolist()) for a, b in zip(few.train_indices, data.train_indices, strict=True))
+    assert not torch.equal(few.train_indices[0], data.train_indices[0][:30])
+    assert not torch.equal(few.train_indices[0], data.at_most(30).train_indices[0])
+    assert torch.equal(few.train_indices[0], data.at_most(30, seed=1).train_indices[0])
+    assert few.test_indices is data.test_indices
+
+
 def test_seed_decides_and_unneeded_settings_do_not() -> None:
     first = federate(DIGITS, partition="dirichlet", num_clients=5, seed=1, alpha=0.3)
     again = federate(DIGITS, partition="dirichlet", num_clients=5, seed=1, alpha=0.3, size_power=9, labels_per_client=7)

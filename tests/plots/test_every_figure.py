@@ -16,6 +16,10 @@ from .conftest import MakeRun
 Run = Sequence[Mapping[str, Any]]
 MASK = torch.arange(12).reshape(3, 4) % 3 > 0
 NAMES = ["client 0", "client 1"]
+ATTACKED = [
+    {"sparsity": sparsity, "gap": 0.4 - 0.2 * sparsity, "auc": {"black-box": 0.8, "white-box": 0.8 - 0.1 * sparsity}}
+    for sparsity in (0, 0, 0.9)
+]
 
 OVER_ROUNDS: dict[str, Callable[[Run, bool], go.Figure]] = {
     "accuracy": lambda run, dark: plots.accuracy_curve(run, dark=dark),
@@ -43,6 +47,7 @@ OTHERS: dict[str, Callable[[bool], go.Figure]] = {
     "images": lambda dark: plots.image_grid(np.zeros((2, 4, 4, 1), np.uint8), ["a", "b"], dark=dark),
     "picture": lambda dark: plots.round_picture(dark=dark),
     "schedule": lambda dark: plots.schedule_curve({"cubic": [0.1, 0.9]}, dark=dark),
+    "attack": lambda dark: plots.attack_against_sparsity(ATTACKED, dark=dark),
 }
 EMPTY: dict[str, Callable[[], go.Figure]] = {
     **{name: lambda make=make: make([], False) for name, make in OVER_ROUNDS.items()},
@@ -58,6 +63,7 @@ EMPTY: dict[str, Callable[[], go.Figure]] = {
     "sizes": lambda: plots.size_bars([]),
     "images": lambda: plots.image_grid(np.zeros((0, 4, 4, 1), np.uint8), []),
     "schedule": lambda: plots.schedule_curve({}),
+    "attack": lambda: plots.attack_against_sparsity([]),
     "schedule of no rounds": lambda: plots.schedule_curve({"cubic": []}),
 }
 
