@@ -87,8 +87,9 @@ class Federation:
         return Start(ServerState(apply_masks(params, masks), buffers, masks, state), len(down), len(up))
 
     def _fresh_weights(self, ctx: RoundContext) -> tuple[Params, Buffers]:
-        params, buffers = init_params(self.model, ctx.generator("init"))
-        dtype = self.data.dataset.x_train_NI.dtype
+        dataset = self.data.dataset
+        params, buffers = init_params(self.model, ctx.generator("init"), dataset.typical)
+        dtype = dataset.x_train_NI.dtype
         params = {name: weight.to(dtype) for name, weight in params.items()}
         return params, {name: buffer.to(dtype) for name, buffer in buffers.items()}
 
