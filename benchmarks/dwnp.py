@@ -13,15 +13,13 @@ import argparse
 import json
 import statistics
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import torch
 from document import REPRODUCTION, fill_in
 from machine import machine
-from tqdm import tqdm
+from measured import Row, key_of, measure_all
 
 from fedlab_core.experiment import Experiment
 from fedlab_core.lab import Federation
@@ -73,16 +71,16 @@ def settings() -> Iterator[tuple[str, dict[str, Any]]]:
     )
 
 
-def measure(line: str, text: str) -> dict[str, Any]:
+def measure(line: str, text: str) -> list[Row]:
     """One run, in a process of its own."""
     experiment = Experiment.parse(json.loads(text))
     with one_thread():
         lab, records = Federation.of(experiment), list(simulate(experiment))
     last = records[-1]
     server, *devices = shares(lab, last.state)
-    return {
+    row = {
+        "settings": key_of(experiment),
         "line": line,
-        "hash": experiment.hash,
         "seed": experiment.federation.seed,
         "mean_client_accuracy": last.mean_client_accuracy,
         "worst_client_accuracy": last.worst_client_accuracy,
@@ -94,6 +92,7 @@ def measure(line: str, text: str) -> dict[str, Any]:
         "download_bytes": sum(record.download_bytes for record in records),
         "seconds": round(sum(record.round_s for record in records)),
     }
+    return [row]
 
 
 def shares(lab: Federation, server: ServerState) -> list[float]:
@@ -112,22 +111,15 @@ def targets(lab: Federation) -> list[float] | None:
     return [strategy.budget(device, lab.context(1)) for device in range(lab.data.num_clients)]
 
 
-def measure_all(seeds: int, processes: int) -> list[dict[str, Any]]:
-    """What is known already, and the rest; every result is written down as it comes."""
+def jobs(seeds: int) -> dict[str, tuple[str, str]]:
+    """Line and experiment of every run, by its settings."""
     lines = list(settings())
     wanted = [
         (line, BASE.replace(own | {"data.seed": seed, "federation.seed": seed}))
         for seed in range(seeds)
         for line, own in lines
     ]
-    known = {row["hash"]: row for row in json.loads(RESULTS.read_text())["runs"]} if RESULTS.exists() else {}
-    missing = [(line, one) for line, one in wanted if one.hash not in known]
-    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
-        pending = [pool.submit(measure, line, one.to_json()) for line, one in missing]
-        for done in tqdm(as_completed(pending), total=len(pending), desc="runs"):
-            known[done.result()["hash"]] = done.result()
-            RESULTS.write_text(json.dumps({"machine": machine(), "runs": list(known.values())}, indent=1) + "\n")
-    return [known[one.hash] for _, one in wanted]
+    return {key_of(one): (line, one.to_json()) for line, one in wanted}
 
 
 def table(rows: list[dict[str, Any]]) -> str:
@@ -190,7 +182,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args()
-    fill_in("dwnp", report(measure_all(options.seeds, options.processes)), REPRODUCTION)
+    wanted = jobs(options.seeds)
+    known = measure_all(RESULTS, wanted, measure, options.processes)
+    fill_in("dwnp", report([known[one] for one in wanted]), REPRODUCTION)
 
 
 if __name__ == "__main__":

@@ -11,19 +11,17 @@ as files, and the part of docs/REPRODUCTION.md between the marks.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from itertools import product
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 import torch
 from document import REPRODUCTION, fill_in
+from latency import median_latency, torch_runner
 from machine import machine
-from tqdm import tqdm
+from measured import Row, key_of, measure_all, write
 
 from fedlab_core.experiment import Experiment
 from fedlab_core.export import load_model, save_model
@@ -63,7 +61,7 @@ METHODS = {
 }
 FREE = ("fedavg", "prunefl")
 """Methods that have no sparsity to ask for."""
-SIDES = (1, 32)
+BATCHES = (1, 32)
 """Batch sizes of the latencies."""
 
 
@@ -82,7 +80,7 @@ def jobs() -> Iterator[tuple[str, str, float | None]]:
                     yield partition, method, sparsity
 
 
-def measure(partition: str, method: str, sparsity: float | None, models: Path) -> list[dict[str, Any]]:
+def measure(partition: str, method: str, sparsity: float | None, models: Path) -> list[Row]:
     """One run, in a process of its own; behind the dense one also those that share its first 89 rounds."""
     wanted = experiment(partition, method, sparsity)
     with one_thread():
@@ -106,16 +104,19 @@ def after_dense(
     return row(Federation.of(wanted), partition, dense[: LAST_DENSE + 1] + tail, models)
 
 
-def row(federation: Federation, partition: str, records: list[RoundRecord], models: Path) -> dict[str, Any]:
+def row(federation: Federation, partition: str, records: list[RoundRecord], models: Path) -> Row:
     """Accuracy after the last round, its best, bytes of the whole run; the finished model goes into a file."""
     wanted, last = federation.experiment, records[-1]
-    path = models / f"{wanted.hash}.safetensors"
+    asked = getattr(wanted.strategy, "final_sparsity", None)
+    name = f"{partition}-{wanted.strategy.name}-{asked}.safetensors"
+    path = models / name
     save_model(path, federation, last.state)
     sent = pack_assignment(Assignment(0, last.state.params, last.state.buffers, last.state.masks))
     return {
+        "settings": key_of(wanted),
         "partition": partition,
         "method": wanted.strategy.name,
-        "target_sparsity": getattr(wanted.strategy, "final_sparsity", None),
+        "target_sparsity": asked,
         "sparsity": last.sparsity,
         "test_accuracy": last.test_accuracy,
         "mean_of_last_10": statistics.mean(record.test_accuracy for record in records[-10:]),
@@ -127,47 +128,17 @@ def row(federation: Federation, partition: str, records: list[RoundRecord], mode
         "exported_file_bytes": path.stat().st_size,
         "exported_parameters": sum(weight.numel() for weight in load_model(path).parameters()),
         "seconds": sum(record.round_s for record in records),
-        "experiment": wanted.hash,
+        "file": name,
     }
 
 
-def measure_all(processes: int, models: Path) -> list[dict[str, Any]]:
-    """What is known already, and the rest; every result is written down as it comes."""
-    found = json.loads(RESULTS.read_text())["runs"] if RESULTS.exists() else []
-    known = {old["experiment"]: old for old in found if (models / f"{old['experiment']}.safetensors").exists()}
-    missing = [job for job in jobs() if experiment(*job).hash not in known]
-    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
-        pending = [pool.submit(measure, *job, models) for job in missing]
-        for done in tqdm(as_completed(pending), total=len(pending), desc="runs"):
-            known |= {new["experiment"]: new for new in done.result()}
-            write(list(known.values()))
-    wanted = [experiment(*job) for job in jobs()]
-    wanted += [experiment(partition, "one-shot", asked) for partition in PARTITIONS for asked in SPARSITIES]
-    return [known[one.hash] for one in wanted]
-
-
-def write(rows: list[dict[str, Any]]) -> None:
-    """The results file."""
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps({"machine": machine(), "runs": rows}, indent=1) + "\n")
-
-
-def time_exports(rows: list[dict[str, Any]], models: Path, repeats: int = 15, calls: int = 200) -> None:
-    """Median microseconds of a call of every exported model, one thread; the models take turns."""
-    torch.set_num_threads(1)
-    networks = {one["experiment"]: load_model(models / f"{one['experiment']}.safetensors") for one in rows}
-    for size in SIDES:
+def time_exports(rows: list[Row], models: Path) -> None:
+    """Median microseconds of processor time of a call of every exported model, one thread; the models take turns."""
+    for size in BATCHES:
         x_BI = torch.zeros(size, 1, 28, 28)
-        taken: dict[str, list[float]] = {name: [] for name in networks}
-        for _ in tqdm(range(repeats), desc=f"latency, batch {size}"):
-            for name, network in networks.items():
-                network(x_BI)
-                start = perf_counter()
-                for _ in range(calls):
-                    network(x_BI)
-                taken[name].append((perf_counter() - start) / calls * 1e6)
+        taken = median_latency({one["file"]: torch_runner(load_model(models / one["file"]), x_BI) for one in rows})
         for one in rows:
-            one[f"latency_us_{size}"] = round(statistics.median(taken[one["experiment"]]), 1)
+            one[f"latency_us_{size}"] = round(1000 * taken[one["file"]].processor_ms, 1)
 
 
 def table(rows: list[dict[str, Any]], partition: str) -> str:
@@ -203,16 +174,16 @@ def report(rows: list[dict[str, Any]]) -> str:
     tables = "\n\n".join(f"### {words}\n\n{table(rows, name)}" for name, words in PARTITIONS.items())
     return f"""
 The 2-layer network of Stripelis et al. 2022 (118,282 parameters), 10 clients, all in every round, {ROUNDS} rounds of
-one local epoch, batch 32, SGD with learning rate 0.02, one seed. Sparsity is counted over weights (biases are never
-pruned). MB: 10^6 bytes of really encoded messages, masks included, over clients and rounds. A message leaves out masked
-weights; the exported file is an ordinary dense network without the units that are gone. A call of the export: median,
-one thread.
+one local epoch, batch 32, SGD with learning rate 0.02, one seed. Sparsity is counted over weights; biases are pruned by
+channel pruning alone. MB: 10^6 bytes of really encoded messages, masks included, over clients and rounds. A message
+leaves out masked weights; the exported file is an ordinary dense network without the units that are gone. A call of the
+export: median of processor time, one thread.
 
 {tables}
 
-On the way to 95 % in {ROUNDS} rounds the mean density of what travels is {density:.3f}: at most {1 / density:.2f} times
-fewer bytes, if masks and biases were free; they are counted here. The paper's abstract says "3-fold training
-communication cost improvement" on average.
+On the way to 95 % in {ROUNDS} rounds the mean density of what FedSparsify-Global sends both ways is {density:.3f}: at
+most {1 / density:.2f} times fewer bytes, if masks and biases were free; they are counted here. The paper's abstract
+says "3-fold training communication cost improvement" on average.
 
 Machine: {host["processor"]}, {host["cores"]} cores, {host["system"]}, Python {host["python"]}, torch {host["torch"]}.
 """
@@ -230,9 +201,16 @@ def main() -> None:
     parser.add_argument("--models", type=Path, default=HERE.parent / "data" / "fashion_mnist_models")
     options = parser.parse_args()
     options.models.mkdir(parents=True, exist_ok=True)
-    rows = measure_all(options.processes, options.models)
+    wanted = {key_of(experiment(*job)): (*job, options.models) for job in jobs()}
+    for partition, sparsity in product(PARTITIONS, SPARSITIES):
+        one_shot = experiment(partition, "one-shot", sparsity)
+        wanted[key_of(one_shot)] = (partition, "fedavg", None, options.models)
+    known = measure_all(
+        RESULTS, wanted, measure, options.processes, lambda row: (options.models / row["file"]).exists()
+    )
+    rows = [known[settings] for settings in wanted]
     time_exports(rows, options.models)
-    write(rows)
+    write(RESULTS, rows)
     fill_in("fashion_mnist", report(rows), REPRODUCTION)
 
 

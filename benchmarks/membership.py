@@ -62,7 +62,7 @@ SETTINGS = {
         },
         examples=25,
         noise=0.0,
-        seeds=3,
+        seeds=2,
     ),
 }
 

@@ -11,16 +11,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import statistics
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from document import REPRODUCTION, fill_in
-from machine import machine
-from tqdm import tqdm
+from measured import Row, key_of, measure_all
 
 from fedlab_core.experiment import Experiment
 from fedlab_core.processes import default_processes, one_thread
@@ -52,15 +49,15 @@ def experiments(data: str, seeds: int) -> Iterator[Experiment]:
                 yield RECIPES[DATA[data]]().replace(settings_of(strategy) | varied)
 
 
-def measure(text: str) -> dict[str, Any]:
+def measure(text: str) -> list[Row]:
     """One run, in a process of its own: its settings and what came out."""
     experiment = Experiment.parse(json.loads(text))
     with one_thread():
         records = list(simulate(experiment))
     last = records[-1]
     personal = type(experiment.strategy).personal is not Strategy.personal  # who has a sub-network is tested on it
-    return {
-        "hash": experiment.hash,
+    row = {
+        "settings": key_of(experiment),
         "data": experiment.data.dataset,
         "strategy": experiment.strategy.name,
         "alpha": experiment.data.alpha,
@@ -72,26 +69,7 @@ def measure(text: str) -> dict[str, Any]:
         "flops_share": sum(r.effective_flops for r in records) / sum(r.dense_flops for r in records),
         "seconds": round(sum(record.round_s for record in records), 1),
     }
-
-
-def measure_all(wanted: Iterable[Experiment], processes: int) -> list[dict[str, Any]]:
-    """What is known already, and the rest; every result is written down as it comes."""
-    runs = list(wanted)
-    known = {row["hash"]: row for row in json.loads(RESULTS.read_text())["runs"]} if RESULTS.exists() else {}
-    missing = [experiment for experiment in runs if experiment.hash not in known]
-    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
-        pending = [pool.submit(measure, experiment.to_json()) for experiment in missing]
-        for done in tqdm(as_completed(pending), total=len(pending), desc="runs"):
-            row = done.result()
-            known[row["hash"]] = row
-            write(list(known.values()))
-    return [known[experiment.hash] for experiment in runs]
-
-
-def write(rows: list[dict[str, Any]]) -> None:
-    """The results file."""
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps({"machine": machine(), "runs": rows}, indent=1) + "\n")
+    return [row]
 
 
 def table(rows: list[dict[str, Any]], data: str) -> str:
@@ -130,7 +108,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--processes", type=int, default=default_processes())
     options = parser.parse_args()
-    rows = [row for data in options.data for row in measure_all(experiments(data, options.seeds), options.processes)]
+    wanted = {key_of(one): (one.to_json(),) for data in options.data for one in experiments(data, options.seeds)}
+    known = measure_all(RESULTS, wanted, measure, options.processes)
+    rows = [known[settings] for settings in wanted]
     said = "\n\n".join(table(rows, data) for data in options.data)
     print(said)
     fill_in("methods", said, REPRODUCTION)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -126,4 +127,4 @@ def _options(offers: Iterable[Offer], settings: list[str], rounds: str) -> str:
 
     (plan,) = (offer for offer in offers if isinstance(offer, Plan))
     pairs = [*settings, *(f"{name}={value:g}" for name, value in plan.settings.items())]
-    return " ".join([*(f"--set {pair}" for pair in pairs), *([f"--rounds {rounds}"] if rounds else [])])
+    return " ".join([*(f"--set {shlex.quote(pair)}" for pair in pairs), *([f"--rounds {rounds}"] if rounds else [])])

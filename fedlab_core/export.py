@@ -71,13 +71,16 @@ def load_model(path: Path) -> nn.Sequential:
         raise ValueError(f"{path} is no model of fedlab_core: {error}") from None
     if about.get("format") != FORMAT:
         raise ValueError(f"{path} is no model of fedlab_core: its format is {about.get('format')!r}, not {FORMAT!r}")
-    experiment = Experiment.parse(json.loads(about["experiment"]))
-    shape, classes = tuple(json.loads(about["input_shape"])), int(about["num_classes"])
-    whole = experiment.strategy.prepare(build_model(experiment.model.name, shape, classes))
-    model = _of_shapes(whole, "", {name: tuple(tensor.shape) for name, tensor in tensors.items()})
-    if model.state_dict().keys() != tensors.keys():
-        raise ValueError(f"{path} is damaged: its tensors are not those of {experiment.model.name}")
-    return _with(model, tensors)
+    try:
+        experiment = Experiment.parse(json.loads(about["experiment"]))
+        shape, classes = tuple(json.loads(about["input_shape"])), int(about["num_classes"])
+        whole = experiment.strategy.prepare(build_model(experiment.model.name, shape, classes))
+        model = _of_shapes(whole, "", {name: tuple(tensor.shape) for name, tensor in tensors.items()})
+        if model.state_dict().keys() != tensors.keys():
+            raise ValueError(f"its tensors are not those of {experiment.model.name}")
+        return _with(model, tensors)
+    except (KeyError, TypeError, RuntimeError, ValueError) as error:
+        raise ValueError(f"{path} is damaged: {error}") from None
 
 
 def save_onnx(path: Path, model: nn.Module, input_shape: tuple[int, ...]) -> None:

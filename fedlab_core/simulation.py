@@ -55,7 +55,8 @@ def simulate(
 def fork_start(parent: Experiment, federation: Federation, server: ServerState) -> Start:
     """The state from which the experiment of `federation` continues a run of `parent`: same weights and masks.
 
-    The strategy's memory goes along where the strategy is the same; a new one starts with its own.
+    The strategy's memory goes along where the strategy is the same; a new one starts with its own. What clients have
+    learned from their data stays behind where the child has others.
 
     Raises:
         SettingError: the child's model is another one.
@@ -65,7 +66,11 @@ def fork_start(parent: Experiment, federation: Federation, server: ServerState) 
         raise SettingError(_another_model(parent, child))
     start = federation.start(server, ask=child.strategy != parent.strategy)
     same = type(child.strategy) is type(parent.strategy) and _shapes(server.state) == _shapes(start.server.state)
-    return start._replace(server=replace(start.server, state=server.state)) if same else start
+    if not same:
+        return start
+    others = child.strategy.of_clients if child.data != parent.data else ()
+    anew = {name: value for name, value in start.server.state.items() if name.startswith(others)} if others else {}
+    return start._replace(server=replace(start.server, state=server.state | anew))
 
 
 def _another_model(parent: Experiment, child: Experiment) -> str:
@@ -86,6 +91,9 @@ def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
 
 def _refuse_foreign(federation: Federation, server: ServerState) -> None:
     fresh, found = federation.initial_state().tensors(), server.tensors()
+    needless = federation.experiment.strategy.to_look_at
     for name in sorted(fresh.keys() | found.keys()):
+        if needless and name.startswith(f"state/{needless}"):
+            continue
         if name not in fresh or name not in found or fresh[name].shape != found[name].shape:
             raise SettingError(f"the state is not one of this experiment: {name} does not fit")

@@ -98,8 +98,12 @@ def test_a_file_that_lacks_a_tensor_is_refused(tmp_path: Path) -> None:
     with safe_open(path, "pt") as file:
         about, names = file.metadata(), list(file.keys())
         save_file({name: file.get_tensor(name) for name in names[1:]}, tmp_path / "damaged", about)
-    with pytest.raises(ValueError, match="is damaged"):
-        load_model(tmp_path / "damaged")
+        wrong = {name: torch.ones(3, 3, 3) for name in names}
+        save_file(wrong, tmp_path / "wrong", about)
+        save_file(wrong, tmp_path / "bare", {"format": about["format"]})
+    for name in ("damaged", "wrong", "bare"):
+        with pytest.raises(ValueError, match=f"{name} is damaged"):
+            load_model(tmp_path / name)
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Going on from a saved state makes no difference; a fork starts where its parent was."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -61,6 +63,15 @@ def test_fork_to_another_strategy_keeps_masks_and_starts_its_memory() -> None:
     assert all(torch.equal(dense.masks[n], server.masks[n]) for n in server.masks)
     assert list(simulate(fedavg.experiment, start=(3, dense)))[-1].sparsity > 0.5
     assert fork_start(parent, random, server).server.state.keys() == server.masks.keys()
+
+
+def test_a_state_may_lack_what_is_only_looked_at() -> None:
+    """As those of runs from before votes were remembered."""
+    experiment = BASE.replace({"strategy.name": "fedsparsify-local"})
+    records = list(simulate(experiment))
+    old = replace(records[1].state, state={})
+    again = list(simulate(experiment, start=(1, old)))
+    assert again[-1].state.sha256() == records[-1].state.sha256()
 
 
 @pytest.mark.parametrize("other", [{"model.name": "cnn_small"}, {"strategy.name": "random"}])

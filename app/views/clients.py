@@ -24,7 +24,7 @@ def page() -> None:
         return
     run = choose_run(runs, "clients")
     try:
-        past = live.rows(run.run_id)
+        past = live.history(run)
         stored, scores_K, shares = _measured(run.run_id, past[-1]["round"])
         metric = engine.lab(run.experiment).data.dataset.metric
     except ValueError as error:  # damaged, deleted in another window, or data that is not here
@@ -34,10 +34,10 @@ def page() -> None:
     order = st.segmented_control("Order", ["worst first", "by number"], default="worst first", key="clients:order")
     dark = session.dark()
     if len(scores_K) > CLIENTS:
-        st.caption(f"The pictures show the first {CLIENTS} of {len(scores_K):,} clients.")
+        st.caption(f"The pictures show {CLIENTS} of {len(scores_K):,} clients: the worst, or the first.")
     first = order != "by number"
-    chart(client_bars(scores_K[:CLIENTS], metric=metric, worst_first=first, dark=dark), "clients:scores")
-    took = [[k for k in row["clients"] if k < CLIENTS] for row in past if row["round"]]
+    chart(client_bars(scores_K, metric=metric, worst_first=first, most=CLIENTS, dark=dark), "clients:scores")
+    took = {row["round"]: [k for k in row["clients"] if k < CLIENTS] for row in past if row["clients"]}
     chart(participation_heatmap(took, min(CLIENTS, len(scores_K)), dark=dark), "clients:participation")
 
 

@@ -113,8 +113,8 @@ def _device_networks(run: RunInfo, server: ServerState) -> None:
 def _vote(run: RunInfo, voters: list[int], server: ServerState) -> None:
     """How the clients of that round voted on each weight, where they did."""
     strategy, ballots = run.experiment.strategy, last_vote(server)
-    if not isinstance(strategy, FedSparsifyLocal) or not ballots or not voters:
-        return
+    if not isinstance(strategy, FedSparsifyLocal) or not ballots or not any(voters):
+        return  # where a fork begins, the ballot is its parent's
     st.subheader("The vote", anchor=False)
     layer = st.selectbox("Layer of the vote", list(ballots), key="masks:vote-layer")
     needed = votes_needed(voters[0], strategy.vote)

@@ -16,6 +16,10 @@ TOLERANCE = 0.02
 """A budget is met by a run that spends at least 98 % of it, and no more than all."""
 
 
+MOST_FLOPS = 2.0
+"""A method may do more than train; more than twice the FLOPs of dense training, none does."""
+
+
 class Round(Protocol):
     """The costs of one round: a `RoundRecord`, or a rehearsed round."""
 
@@ -62,7 +66,7 @@ class Budget:
     """At most `limit` of one cost: a share of the dense FLOPs (0.4), or bytes of a round (2e6); see `Spending`.
 
     Raises:
-        SettingError: a limit that is no positive number.
+        SettingError: a limit that is no positive number, or FLOPs in per cent.
     """
 
     cost: Cost
@@ -72,6 +76,8 @@ class Budget:
     def __post_init__(self) -> None:
         if not (math.isfinite(self.limit) and self.limit > 0):
             raise SettingError(f"the budget of {self.cost} is {self.limit}; allowed is a number above 0")
+        if self.cost == "flops" and self.limit > MOST_FLOPS:
+            raise SettingError(f"the budget of flops is {self.limit:g}; allowed is a share, such as 0.4 for 40 %")
 
     def of(self, spending: Spending) -> float:
         """The cost that this budget is about, in the unit of its limit."""

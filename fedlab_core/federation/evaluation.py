@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple, cast
 
@@ -15,8 +16,8 @@ from fedlab_core.federation.gradients import example_losses
 from fedlab_core.pruning.masks import apply_masks
 from fedlab_core.types import Buffers, Masks, Params
 
-CHUNK = 512
-"""Examples per forward pass: large enough to be fast, small enough for any laptop's memory."""
+CHUNK, CHUNK_VALUES = 512, 2**22
+"""Examples per forward pass, and numbers that go in: large enough to be fast, small enough for any laptop's memory."""
 
 
 class Evaluation(NamedTuple):
@@ -70,11 +71,16 @@ def _forward(model: nn.Module, params: Params, buffers: Buffers, x_NI: Tensor, y
     tensors = put({**params, **buffers}, x_NI.device)
     scored, losses = [torch.zeros(0)], [torch.zeros(0)]
     with torch.no_grad():
-        for x_BI, y_B in zip(x_NI.split(CHUNK), y_N.split(CHUNK), strict=True):
+        for x_BI, y_B in zip(x_NI.split(chunk_of(x_NI)), y_N.split(chunk_of(x_NI)), strict=True):
             outputs_BC = _outputs(model, tensors, x_BI)
             scored.append(example_scores(outputs_BC, y_B).cpu())
             losses.append(example_losses(outputs_BC, y_B).cpu())
     return torch.cat(scored).double(), torch.cat(losses).double()
+
+
+def chunk_of(x_NI: Tensor) -> int:
+    """Examples of a forward pass: fewer where they are as large as scans."""
+    return min(CHUNK, max(1, CHUNK_VALUES // math.prod(x_NI.shape[1:])))
 
 
 def example_scores(outputs_BC: Tensor, y_B: Tensor) -> Tensor:

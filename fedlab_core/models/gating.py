@@ -32,7 +32,7 @@ def gated(model: nn.Sequential, ratio: float, squash: bool = False) -> nn.Sequen
     with torch.device("meta"):
         made = _gated_blocks(model, how) if residual else _gated_chain(model, how)
     if not any(isinstance(layer, Gated) for layer in made.modules()):
-        raise ValueError("strategy.name dynamic-gate needs a model.name with convolutions: cnn_small, resnet20")
+        raise ValueError("strategy.name dynamic-gate needs a model.name with 2-D convolutions: cnn_small, resnet20")
     return made
 
 

@@ -6,7 +6,7 @@ K clients, T rounds.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import plotly.graph_objects as go
@@ -21,7 +21,12 @@ WORST = 0.1
 
 
 def client_bars(
-    scores_K: ArrayLike, *, metric: Metric = ACCURACY, worst_first: bool = True, dark: bool = False
+    scores_K: ArrayLike,
+    *,
+    metric: Metric = ACCURACY,
+    worst_first: bool = True,
+    most: int = 200,
+    dark: bool = False,
 ) -> go.Figure:
     """How good the model is on each client's own test examples; the worst tenth stands out.
 
@@ -29,6 +34,7 @@ def client_bars(
         scores_K: accuracy or error by client, NaN for a client without test examples.
         metric: which of the two.
         worst_first: in this order, else in that of the clients.
+        most: so many are drawn; the sentence is about all.
         dark: for a dark background.
     """
     scores = np.asarray(scores_K, dtype=float)
@@ -39,7 +45,7 @@ def client_bars(
     badness = -scores if metric.higher_is_better else scores
     ranked = tested[np.argsort(-badness[tested], kind="stable")]
     worst = set(ranked[: max(1, round(WORST * len(ranked)))].tolist())
-    order = ranked if worst_first else tested
+    order = (ranked if worst_first else tested)[:most]
     figure = sheet(_sentence(scores, ranked, metric), key="clients", dark=dark, height=320)
     look, digits = theme(dark), ".1%" if metric.higher_is_better else ".2f"
     for name, members, color, pattern in (
@@ -68,18 +74,18 @@ def client_bars(
     return figure
 
 
-def participation_heatmap(clients_T: Sequence[Sequence[int]], num_clients: int, *, dark: bool = False) -> go.Figure:
+def participation_heatmap(clients_T: Mapping[int, Sequence[int]], num_clients: int, *, dark: bool = False) -> go.Figure:
     """Which client took part in which round.
 
     Args:
-        clients_T: ids of those who took part, one list a round, from round 1 on.
+        clients_T: ids of those who took part, by round.
         num_clients: K, of the whole federation.
         dark: for a dark background.
     """
     if not clients_T:
         return nothing_yet("No round has been run yet", "Press Run.", key="participation", dark=dark)
     took_KT = np.zeros((num_clients, len(clients_T)))
-    for place, clients in enumerate(clients_T):
+    for place, clients in enumerate(clients_T.values()):
         took_KT[list(clients), place] = 1
     counts_K = took_KT.sum(1)
     never = int((counts_K == 0).sum())
@@ -93,8 +99,7 @@ def participation_heatmap(clients_T: Sequence[Sequence[int]], num_clients: int, 
     scale = [[0, look.pruned], [0.5, look.pruned], [0.5, look.kept], [1, look.kept]]
     figure.add_heatmap(
         z=took_KT,
-        x0=1,
-        dx=1,
+        x=list(clients_T),
         colorscale=scale,
         zmin=0,
         zmax=1,

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
 from fedlab_core.federation.devices import put
-from fedlab_core.federation.evaluation import CHUNK, example_scores
+from fedlab_core.federation.evaluation import chunk_of, example_scores
 from fedlab_core.federation.gradients import example_losses
 from fedlab_core.types import Params, ServerState
 
@@ -38,7 +38,7 @@ def outputs(model: nn.Module, server: ServerState, x_NI: Tensor) -> Tensor:
     model.eval()
     tensors = put({**server.params, **server.buffers}, x_NI.device)
     with torch.no_grad():
-        return torch.cat([functional_call(model, tensors, (x_BI,)) for x_BI in x_NI.split(CHUNK)])
+        return torch.cat([functional_call(model, tensors, (x_BI,)) for x_BI in x_NI.split(chunk_of(x_NI))])
 
 
 def features(model: nn.Module, server: ServerState, x_NI: Tensor, y_N: Tensor, access: Access) -> Features:
@@ -84,7 +84,7 @@ def _squared_gradients(model: nn.Module, server: ServerState, x_NI: Tensor, y_N:
         return example_losses(functional_call(model, {**params, **buffers}, (x_I[None],)), y[None])[0]
 
     each = vmap(grad(loss), in_dims=(None, 0, 0))
-    width = min(CHUNK, max(1, GRADIENT_NUMBERS // sum(weight.numel() for weight in params.values())))
+    width = min(chunk_of(x_NI), max(1, GRADIENT_NUMBERS // sum(weight.numel() for weight in params.values())))
     for x_BI, y_B in zip(x_NI.split(width), y_N.split(width), strict=True):
         grads = each(params, x_BI, y_B)
         kept = {name: pull * masks[name] if name in masks else pull for name, pull in grads.items()}

@@ -4,14 +4,14 @@ Our reading of Gupta et al. 2021 (arXiv 2105.02866), the same group's attack on 
 sparsified ones (arXiv 2208.11669) were attacked with is not known to us. Every client is an attacker in turn. It knows
 which examples it has trained on itself, has as many that nobody has trained on, looks at both through the model, and
 learns to tell them apart. Then it is shown the examples of another client, members and as many others, none of which
-it has learned from. All clients are taken to have trained: where few take part in a run, some members are none.
+it has learned from. Only clients that took part in the run may be asked about: who did not has no members.
 
 K clients, N examples, I input.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import NamedTuple
@@ -32,8 +32,9 @@ from fedlab_core.privacy.features import Access, features, outputs
 from fedlab_core.privacy.scores import Numbers, Truths, tpr_at
 from fedlab_core.types import ServerState, seeded_generator
 
-MOST_CLIENTS = 20
-"""Of more clients than this, so many are drawn: 380 ordered pairs say enough."""
+MOST_CLIENTS, FEWEST_MEMBERS = 20, 10
+"""Of more clients than this, so many are drawn: 380 ordered pairs say enough. Clients with fewer members or non-members
+than this are left out: what an attack finds on them is mostly chance."""
 
 
 class Suspects(NamedTuple):
@@ -85,21 +86,27 @@ class MembershipReport:
         return self.metric.gain(self.train_score, self.test_score)
 
 
-def draw_suspects(data: FederatedData, seed: int = 0) -> dict[int, Suspects]:
+def draw_suspects(data: FederatedData, seed: int = 0, trained: Collection[int] | None = None) -> dict[int, Suspects]:
     """For each client, as many of its training examples as of its own test examples, which nobody has trained on.
 
-    Test examples are split among the clients like the training examples, class by class (`federate`): members and
-    non-members differ in nothing but membership, and no non-member is shown twice. Clients that lack one of the two are
-    left out; of more than `MOST_CLIENTS`, so many are drawn.
+    Test examples are split among the clients like the training examples, class by class (`federate`), so that members
+    and non-members differ as little as training and test sets do, and no non-member is shown twice. Clients with fewer
+    than `FEWEST_MEMBERS` of either are left out; of more than `MOST_CLIENTS`, so many are drawn.
+
+    Args:
+        data: whose examples.
+        seed: of the draws.
+        trained: ids of the clients that have trained the model; None: all.
 
     Raises:
         ValueError: fewer than two clients are left.
     """
-    clients = [k for k in data.holders if len(data.test_indices[k])]
+    enough = [k for k in data.holders if min(int(data.sizes[k]), len(data.test_indices[k])) >= FEWEST_MEMBERS]
+    clients = [k for k in enough if trained is None or k in trained]
     if len(clients) < 2:
         raise ValueError(
-            f"{len(clients)} client(s) have training and test examples; an attack needs at least two: one that learns "
-            "to tell them apart, and one that is attacked"
+            f"{len(clients)} client(s) took part and have {FEWEST_MEMBERS} training and test examples; an attack needs "
+            "at least two: one that learns to tell them apart, and one that is attacked"
         )
     order = torch.randperm(len(clients), generator=seeded_generator("membership", "clients", seed)).tolist()
     drawn = sorted(clients[place] for place in order[:MOST_CLIENTS])
@@ -139,6 +146,7 @@ def attack_membership(
     *states: ServerState,
     access: Access = "black-box",
     seed: int = 0,
+    trained: Collection[int] | None = None,
     on_client: Callable[[], object] = lambda: None,
 ) -> MembershipReport:
     """Attack the global model, or what was seen of it in several rounds.
@@ -148,14 +156,15 @@ def attack_membership(
         states: of one or more rounds; features of several are laid side by side. The gap is that of the last.
         access: black-box, the attacker sees answers; white-box, also the gradient of each example's loss.
         seed: of which examples, and of many clients which ones, are drawn.
+        trained: ids of the clients that took part in the run; None: all.
         on_client: called when the model has been asked about the examples of one more client.
 
     Raises:
-        ValueError: no state, or fewer than two clients with training and test examples.
+        ValueError: no state, or fewer than two clients to ask about (`draw_suspects`).
     """
     if not states:
         raise ValueError("attack_membership needs the state of at least one round")
-    suspects = draw_suspects(federation.data, seed)
+    suspects = draw_suspects(federation.data, seed, trained)
     values: dict[int, tuple[Numbers, Truths]] = {}
     names: tuple[str, ...] = ()
     for client, (x_NI, y_N, member_N) in suspects.items():

@@ -19,9 +19,10 @@ def report_page(reports: Mapping[Access, MembershipReport]) -> str:
     """The model, and a line for each attack on it; the model is the same for all."""
     one = next(iter(reports.values()))
     lines = [
-        f"{one.metric.name}: {one.train_score:.3f} on training data, {one.test_score:.3f} on test data, "
+        f"{one.clients} clients that took part attack each other; {one.suspects} examples, half of them members "
+        "(0.5 is guessing)",
+        f"{one.metric.name} on the data of these clients: {one.train_score:.3f} training, {one.test_score:.3f} test, "
         f"gap {one.generalisation_gap:.3f}",
-        f"{one.clients} clients attack each other; {one.suspects} examples, half of them members (0.5 is guessing)",
     ]
     for access, report in reports.items():
         rate = report.tpr_at_low_fpr

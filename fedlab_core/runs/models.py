@@ -14,23 +14,31 @@ KINDS = (".safetensors", ".onnx")
 
 
 class Saved(NamedTuple):
-    """What is in the file, beside the network of which nothing is cut; FLOPs are a forward pass of one example."""
+    """What is in the file, beside the network of which nothing is cut; FLOPs are a forward pass of one example.
+
+    `zeros` counts parameters of the file that are pruned but could not be cut.
+    """
 
     file_bytes: int
     parameters: int
     whole_parameters: int
     flops: int
     whole_flops: int
+    zeros: int
 
     def text(self) -> str:
-        """Three lines for people."""
-        return "\n".join(
-            [
-                f"file        {self.file_bytes:,} bytes",
-                f"parameters  {self.parameters:,} of {self.whole_parameters:,} ({_share(*self[1:3])})",
-                f"FLOPs       {self.flops:,} of {self.whole_flops:,} for one example ({_share(*self[3:5])})",
-            ]
-        )
+        """Three lines for people, and a fourth where zeros had to stay."""
+        lines = [
+            f"file        {self.file_bytes:,} bytes",
+            f"parameters  {self.parameters:,} of {self.whole_parameters:,} ({_share(*self[1:3])})",
+            f"FLOPs       {self.flops:,} of {self.whole_flops:,} for one example ({_share(*self[3:5])})",
+        ]
+        if self.zeros:
+            lines.append(
+                f"zeros       {self.zeros:,} of these parameters are pruned, and had to stay: only whole units can be "
+                "cut, and under GroupNorm, as in cnn_small, whole groups of them"
+            )
+        return "\n".join(lines)
 
 
 def save_run_model(store: RunStore, run_id: str, file: Path) -> Saved:
@@ -51,7 +59,8 @@ def save_run_model(store: RunStore, run_id: str, file: Path) -> Saved:
         save_model(file, federation, server)
     parameters, whole = (sum(p.numel() for p in one.parameters()) for one in (model, federation.model))
     flops = sum(forward_flops(model, shape).values())
-    return Saved(file.stat().st_size, parameters, whole, flops, sum(federation.layer_flops.values()))
+    zeros = sum(int((p == 0).sum()) for name, p in model.named_parameters() if name in server.masks)
+    return Saved(file.stat().st_size, parameters, whole, flops, sum(federation.layer_flops.values()), zeros)
 
 
 def _share(part: int, whole: int) -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, replace
 from datetime import UTC, datetime
 from typing import Annotated, Any, NamedTuple, get_type_hints
 
@@ -22,9 +22,9 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model
 
 from fedlab_core.costs.flops import forward_flops
-from fedlab_core.data.datasets import DataError, load_dataset
+from fedlab_core.data.datasets import DataError, dataset_metric, load_dataset
 from fedlab_core.experiment import Experiment
-from fedlab_core.metrics import metric_of
+from fedlab_core.metrics import Metric, metric_of
 from fedlab_core.models import build_model, init_params
 from fedlab_core.pruning.masks import layer_density, sparsity
 from fedlab_core.runs.blobs import Blobs, Kind, RunError, metadata, unpack, unpack_masks
@@ -158,7 +158,7 @@ def _parse(payload: bytes) -> Transfer:
         raise RunError(str(error)[:300]) from error
     _ROWS.validate_json(said["rows"])
     rows = json.loads(said["rows"])
-    _check_metrics(rows)
+    _check_metrics(rows, dataset_metric(experiment.data.dataset))
     tensors = {name: tensor.numpy().tobytes() for name, tensor in safetensors.torch.load(payload).items()}
     blobs: dict[int, Blobs] = {row["round"]: {} for row in rows}
     for round, kind, digest in json.loads(said["index"]):
@@ -168,11 +168,10 @@ def _parse(payload: bytes) -> Transfer:
     return Transfer(header, experiment, [(row, blobs[row["round"]]) for row in rows])
 
 
-def _check_metrics(rows: Sequence[Mapping[str, Any]]) -> None:
-    """All rounds were measured by one metric, and have every number of it."""
-    metrics = {metric_of(row) for row in rows}
-    if len(metrics) > 1 or any(row.get(field) is None for metric in metrics for field in metric.fields for row in rows):
-        raise RunError("some of its rounds have no test accuracy or error")
+def _check_metrics(rows: Sequence[Mapping[str, Any]], metric: Metric) -> None:
+    """All rounds were measured by the metric of the data, and have every number of it."""
+    if any(metric_of(row) != metric or row.get(field) is None for row in rows for field in metric.fields):
+        raise RunError(f"some of its rounds have no {metric.name} as it belongs to the data set")
 
 
 _KINDS: tuple[Kind, ...] = ("masks", "model", "memory")
@@ -193,13 +192,25 @@ def _check_tensors(run: Transfer) -> None:
             if place in (0, len(run.rounds) - 1):
                 raise RunError(f"round {row['round']} has no state")
             continue
-        server = unpack(blobs)
+        server = _needed(unpack(blobs), run.experiment)
         shapes = shapes or _shapes(server)
         if _shapes(server) != shapes or not _fits(server):
             raise RunError(
                 f"the state of round {row['round']} is not one of model {run.experiment.model.name} "
                 f"and strategy {run.experiment.strategy.name}"
             )
+
+
+def _needed(server: ServerState, experiment: Experiment) -> ServerState:
+    """The state without what is only there to be looked at."""
+    needless = experiment.strategy.to_look_at
+    return (
+        server
+        if needless is None
+        else replace(
+            server, state={name: value for name, value in server.state.items() if not name.startswith(needless)}
+        )
+    )
 
 
 def _mask_shapes(masks: Masks) -> dict[str, tuple[int, ...]]:
@@ -229,4 +240,4 @@ def _first_shapes(experiment: Experiment) -> dict[str, tuple[int, ...]] | None:
     settings, flops = experiment.federation, forward_flops(model, dataset.input_shape)
     ctx = RoundContext(0, settings.rounds, settings.seed, experiment.data.num_clients, model, flops)
     params, buffers = init_params(model, ctx.generator("init"))
-    return _shapes(ServerState(params, buffers, *experiment.strategy.init(params, ctx)))
+    return _shapes(_needed(ServerState(params, buffers, *experiment.strategy.init(params, ctx)), experiment))

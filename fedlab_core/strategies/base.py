@@ -69,6 +69,10 @@ class Strategy(BaseModel):
     name: ClassVar[str] = ""
     title: ClassVar[str] = ""
     source: ClassVar[str] = ""
+    to_look_at: ClassVar[str | None] = None
+    """How names of the memory begin from which nothing is computed; a state of a run may lack them."""
+    of_clients: ClassVar[tuple[str, ...]] = ()
+    """How names of the memory begin that clients have learned from their data; a fork to other data starts anew."""
 
     knob: ClassVar[Knob | None] = None
     """The setting for a budget; None where no setting decides what the method costs."""

@@ -190,7 +190,7 @@ class DWNP(Strategy):
 
     def personal(self, server: ServerState, client_id: int, ctx: RoundContext) -> Masks | None:
         """Devices are tested on their own sub-networks, once there are any."""
-        return self.device_masks(server, client_id, ctx) if ctx.round >= self._last_round(ctx) else None
+        return None if server.state["channels"].all() else self.device_masks(server, client_id, ctx)
 
     def budget(self, client_id: int, ctx: RoundContext) -> float:
         """p_d of a device, at most p_s."""

@@ -23,6 +23,7 @@ class FedSparsifyLocal(MagnitudePruning):
     name: ClassVar[str] = "fedsparsify-local"
     title: ClassVar[str] = "FedSparsify-Local"
     source: ClassVar[str] = "Stripelis et al. 2022, arXiv 2204.12430"
+    to_look_at: ClassVar[str | None] = VOTES
 
     vote: Literal["strict", "floor"] = hyper(
         "strict",
@@ -63,7 +64,7 @@ class FedSparsifyLocal(MagnitudePruning):
 
 
 def _ballot(votes: Mapping[str, Tensor], before: Masks) -> dict[str, Tensor]:
-    """Votes of the weights that were there before, -1 for the others; int16 is plenty and half as much to store."""
+    """Votes of the weights that were there before, -1 for the others; of more than 32,767 voters no more are shown."""
     most = torch.iinfo(torch.int16).max
     return {
         VOTES + name: torch.where(mask, votes[name].clamp(max=most), -1).to(torch.int16)

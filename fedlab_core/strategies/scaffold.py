@@ -25,12 +25,14 @@ class Scaffold(Strategy):
     changes over the number of all clients to c. Twice the bytes of FedAvg, both ways, and every client keeps c_k.
 
     Our reading: with momentum, K is the effective number of steps, as in FedNova. Models are merged by numbers of
-    examples, as everywhere here. Biases and norms have control variates, too; running statistics have none.
+    examples, as everywhere here. Biases and norms have control variates, too; running statistics have none. A run keeps
+    what all its clients keep, K times the model: many clients or a large model take much memory.
     """
 
     name: ClassVar[str] = "scaffold"
     title: ClassVar[str] = "SCAFFOLD"
     source: ClassVar[str] = "Karimireddy et al. 2020, arXiv 1910.06378, option II"
+    of_clients: ClassVar[tuple[str, ...]] = (ALL, OWN)
 
     def init(self, params: Params, ctx: RoundContext) -> tuple[Masks, dict[str, Any]]:
         """All control variates start at zero."""

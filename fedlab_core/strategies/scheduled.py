@@ -104,7 +104,8 @@ class ScheduledPruning(Scheduled):
 class MagnitudePruning(ScheduledPruning):
     """The same for methods that choose by magnitude."""
 
-    knob: ClassVar[Knob | None] = Knob("final_sparsity", learned=("flops",))  # which layers are pruned most
+    # Which layers are pruned most, and how well clients agree.
+    knob: ClassVar[Knob | None] = Knob("final_sparsity", learned=("flops", "bytes"))
 
     scope: Scope = hyper(
         "global",

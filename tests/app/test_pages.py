@@ -13,11 +13,11 @@ from app.session import START
 from fedlab_core.data.datasets import DataError
 from fedlab_core.experiment import Experiment
 from fedlab_core.lab import Federation
-from fedlab_core.runs.execute import execute
+from fedlab_core.runs.execute import execute, fork
 from fedlab_core.runs.recipes import recipe
 from fedlab_core.runs.store import RunStore
 
-PAGES = ("home", "data", "run", "masks", "runs")
+PAGES = ("home", "data", "run", "masks", "clients", "runs")
 
 
 def visit(dashboard: AppTest, page: str, **query: str) -> AppTest:
@@ -51,7 +51,7 @@ def test_with_an_empty_store(dashboard: AppTest, name: str) -> None:
 def test_with_a_finished_run(dashboard: AppTest, store: RunStore, finished_run: bytes, name: str) -> None:
     run_id = store.import_run(finished_run)
     page = visit(dashboard, name, run=run_id)
-    assert charts(page) == {"home": 1, "data": 3, "run": 4, "masks": 3, "runs": 0}[name]
+    assert charts(page) == {"home": 1, "data": 3, "run": 4, "masks": 3, "clients": 2, "runs": 0}[name]
     assert "cannot" not in said(page)
 
 
@@ -133,6 +133,19 @@ def test_masks_of_a_run_with_votes_show_them(dashboard: AppTest, store: RunStore
     assert not page.exception
     page.select_slider(key="masks:round").set_value(0).run()  # nobody has voted
     assert charts(page) == 3
+
+
+def test_where_a_fork_begins_there_is_no_vote_and_nobody_has_taken_part(dashboard: AppTest, store: RunStore) -> None:
+    settings = {"federation.rounds": 2, "federation.local_epochs": 1, "data.num_clients": 3}
+    parent = store.create(recipe("fedsparsify-local-digits").replace(settings))
+    execute(store, parent)
+    child = fork(store, parent, 1, {"federation.rounds": 3}, status="interrupted")
+    page = visit(dashboard, "masks", run=child)
+    assert not page.exception
+    assert charts(page) == 3
+    page = visit(dashboard, "clients", run=child)
+    assert not page.exception
+    assert "In 1 round a client" in page.get("plotly_chart")[1].proto.spec
 
 
 def test_clients_of_a_run(dashboard: AppTest, store: RunStore, finished_run: bytes) -> None:

@@ -55,6 +55,7 @@ def test_what_cannot_be_is_refused_in_one_sentence() -> None:
     )
     refused(fedlab("--flops", "0.5", name="fedavg-digits"), "fedavg cannot be given a budget of flops")
     refused(fedlab("--flops", "half"), "--flops is 'half'; allowed is a number above 0")
+    refused(fedlab("--flops", "40"), "the budget of flops is 40; allowed is a share, such as 0.4 for 40 %")
     refused(fedlab("--megabytes", "-1"), "the budget of bytes is -1000000.0")
     refused(fedlab("--flops", "0.4", "--megabytes", "2"), "one of --flops SHARE and --megabytes MB")
     refused(fedlab(), "one of --flops SHARE and --megabytes MB")
@@ -76,5 +77,5 @@ def test_all_strategies_in_one_table() -> None:
     assert "about" in lines["fedsparsify-global"]
     assert "out of reach, this is the nearest" in lines["dpf"]
     assert lines["fedavg"] == "fedavg cannot be given a budget of flops: no setting of it decides on them"
-    assert "needs a model.name with convolutions" in result.stdout
+    assert "needs a model.name with 2-D convolutions" in result.stdout
     refused(fedlab("--flops", "0.000001", "--all"), "no strategy can keep to", "nearest is")

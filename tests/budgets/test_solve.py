@@ -133,7 +133,7 @@ def test_a_survey_asks_everybody_and_names_the_nearest_where_none_can() -> None:
     offers = dict(survey(experiment, Budget("bytes", 6e5)))
     assert tuple(offers) == strategy_names()
     assert {"snip", "feddst"} <= {name for name, offer in offers.items() if isinstance(offer, Plan) and offer.met}
-    assert "needs a model.name with convolutions" not in str(offers["dynamic-gate"])  # it saves no bytes anyway
+    assert "needs a model.name with 2-D convolutions" not in str(offers["dynamic-gate"])  # it saves no bytes anyway
     require_one(Budget("bytes", 6e5), offers.values())
     budget = Budget("bytes", 100)
     with pytest.raises(BudgetError, match=r"no strategy can keep to 0.0001 MB a round .* nearest is feddst with"):
@@ -145,4 +145,4 @@ def test_a_model_that_a_strategy_can_do_nothing_with_is_no_offer() -> None:
     offers = dict(survey(of("fedavg").replace({"federation.rounds": 1}), Budget("flops", 5.0)))
     refusal = offers["dynamic-gate"]
     assert isinstance(refusal, BudgetError)
-    assert "needs a model.name with convolutions" in str(refusal)
+    assert "needs a model.name with 2-D convolutions" in str(refusal)

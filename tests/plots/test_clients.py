@@ -33,6 +33,7 @@ def test_equal_clients_are_not_ranked_in_words() -> None:
 
 
 def test_participation_counts_rounds_by_client() -> None:
-    figure = participation_heatmap([[0, 2], [0]], 4)
+    figure = participation_heatmap({3: [0, 2], 4: [0]}, 4)
     assert figure.data[0].z.tolist() == [[1, 1], [0, 0], [1, 0], [0, 0]]
+    assert list(figure.data[0].x) == [3, 4]
     assert "In 2 rounds a client took part 0.8 times on average, 0 to 2; 2 of 4 never" in said(figure)

@@ -106,11 +106,17 @@ def test_attackers_learn_from_and_are_asked_about_different_examples(partition: 
 
 
 def test_of_many_clients_some_are_drawn_and_of_too_few_none() -> None:
-    numbers = numbered(400, 150)
+    numbers = numbered(800, 400)
     many = federate(numbers, partition="iid", num_clients=30, seed=0)
     drawn = draw_suspects(many)
     assert len(drawn) == MOST_CLIENTS
     assert drawn.keys() != draw_suspects(many, seed=1).keys()
+    assert draw_suspects(many, trained=[3, 4, 7]).keys() == {3, 4, 7}
+    with pytest.raises(ValueError, match=r"1 client\(s\) took part"):
+        draw_suspects(many, trained=[3])
+    few = federate(numbered(800, 90), partition="iid", num_clients=30, seed=0)
+    with pytest.raises(ValueError, match="have 10 training and test examples"):
+        draw_suspects(few)
     with pytest.raises(ValueError, match="at least two"):
         draw_suspects(federate(numbers, partition="iid", num_clients=1, seed=0))
 

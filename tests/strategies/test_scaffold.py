@@ -8,7 +8,8 @@ import torch
 from fedlab_core.experiment import Experiment
 from fedlab_core.federation.messages import pack_assignment
 from fedlab_core.federation.programs import LocalSettings
-from fedlab_core.simulation import simulate
+from fedlab_core.lab import Federation
+from fedlab_core.simulation import fork_start, simulate
 from fedlab_core.strategies import make_strategy
 from fedlab_core.strategies.scaffold import ALL, CHANGE, OWN
 from fedlab_core.types import Assignment, Batch, Gradient, Params, RoundContext, RoundRecord
@@ -88,6 +89,15 @@ def test_twice_the_bytes_and_none_for_memory(records: list[RoundRecord]) -> None
     fedavg = list(simulate(BASE.replace({"strategy.name": "fedavg", "federation.rounds": 1})))[1]
     for way in ("upload_bytes", "download_bytes"):
         assert getattr(records[1], way) == pytest.approx(2 * getattr(fedavg, way), rel=0.01)
+
+
+def test_a_fork_to_other_data_leaves_behind_what_clients_have_learned(records: list[RoundRecord]) -> None:
+    server = records[-1].state
+    for changed, kept in (({"federation.rounds": 9}, True), ({"data.seed": 5}, False)):
+        child = BASE.replace(changed)
+        state = fork_start(BASE, Federation.of(child), server).server.state
+        assert all(torch.equal(state[name], server.state[name]) for name in state) is kept
+        assert any(value.any() for value in state.values()) is kept
 
 
 def test_memory_is_no_part_of_the_message(records: list[RoundRecord]) -> None:
