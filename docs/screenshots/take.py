@@ -66,6 +66,7 @@ def take_all(browser: Browser, url: str, run_id: str, child: str) -> None:
         "run": f"run?run={run_id}",
         "fork": f"run?{FORK}&run={child}",
         "masks": f"masks?run={run_id}&round=12&view=change",
+        "clients": f"clients?run={run_id}",
         "runs": "runs",
     }
     for theme in ("light", "dark"):
