@@ -202,7 +202,10 @@ def _took_part(store: RunStore, info: RunInfo) -> set[int]:
     trained = {client for row in store.rows(info.run_id) for client in row["clients"]}
     child = info
     while child.parent_id is not None and child.parent_round is not None:
-        parent = store.get(child.parent_id)
+        try:
+            parent = store.get(child.parent_id)
+        except ValueError:  # it was deleted: whoever trained only there cannot be asked about
+            break
         trained |= {
             k for row in store.rows(parent.run_id) if row["round"] <= child.parent_round for k in row["clients"]
         }

@@ -486,3 +486,19 @@ def test_a_stored_run_is_attacked(run, fedlab):
     assert f"run {summary['run_id']} after round 3" in said
     assert f"AUC {found['white-box']['auc']:.3f}" in said
     assert refused(fedlab("attack", "nothing"), "nothing")
+
+
+def test_only_who_took_part_is_asked_about_also_before_a_fork(run, fedlab):
+    few = ("--set", "federation.participation=0.3", "--set", "data.num_clients=6", "--set", "data.partition=iid")
+    *rows, summary = run(*few, rounds=2)
+    changes = ("--round", "1", "--set", "federation.seed=5", "--json")
+    *more, child = [json.loads(line) for line in fedlab("fork", summary["run_id"], *changes).stdout.splitlines()]
+    took = {k for row in rows for k in row["clients"]}
+    assert len(took) < 6
+    assert json.loads(fedlab("attack", summary["run_id"], "--json").stdout)["black-box"]["clients"] == len(took)
+    both = {k for row in (rows[0], *more) for k in row["clients"]}
+    assert json.loads(fedlab("attack", child["run_id"], "--json").stdout)["black-box"]["clients"] == len(both)
+    assert fedlab("delete", summary["run_id"]).exit_code == 0
+    own = {k for row in more for k in row["clients"]}
+    said = fedlab("attack", child["run_id"])
+    assert f"{len(own)} clients that took part" in said.stdout
