@@ -148,7 +148,7 @@ params = federation.initial_state().params
 for number in range(1, 9):
     params = fedavg_round(params, number, participation=0.5, steps=10)
     measured = evaluate(federation.model, params, {}, federation.data)
-    print(f"round {number}: {measured.accuracy:.1%} of the test images are right")
+    print(f"round {number}: {measured.score:.1%} of the test images are right")
 
 # %% [markdown]
 # **Expected:** it climbs from about 10 % (guessing) to well above 80 % within eight rounds, with only half of the clients
@@ -193,7 +193,7 @@ same = list(simulate(skewed.model_copy(update={"strategy": EveryClientTheSame()}
 data = Federation.of(skewed).data
 for name, records in (("weighted by examples", mine), ("every client the same", same)):
     last = records[-1]
-    clients = evaluate(federation.model, last.state.params, last.state.buffers, data).client_accuracy_K
+    clients = evaluate(federation.model, last.state.params, last.state.buffers, data).client_score_K
     k, worst = int(clients.argmin()), float(clients.min())
     n = len(data.test_indices[k])
     told = f"worst client {k}: {worst:.1%} ({worst * n:.0f} of n = {n})"

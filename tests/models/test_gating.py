@@ -116,7 +116,7 @@ def test_where_gates_start(name: str, gates: int, bias: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "why"), [("mlp", "with convolutions: cnn_small"), ("mobilenet_v2", "no convolutions in groups")]
+    ("name", "why"), [("mlp", "with 2-D convolutions: cnn_small"), ("mobilenet_v2", "no convolutions in groups")]
 )
 def test_models_that_cannot_have_gates(name: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
