@@ -316,6 +316,7 @@ def test_a_killed_run_is_listed_as_interrupted_and_resumes_to_the_same_bytes(fed
     assert resumed["state_sha256"] == whole
 
 
+@pytest.mark.slow
 @posix
 def test_a_reader_that_leaves_ends_the_run_quietly(fedlab, tmp_path):
     with begun(tmp_path / "runs.sqlite", 10_000) as process:
@@ -488,6 +489,7 @@ def test_a_stored_run_is_attacked(run, fedlab):
     assert refused(fedlab("attack", "nothing"), "nothing")
 
 
+@pytest.mark.slow
 def test_only_who_took_part_is_asked_about_also_before_a_fork(run, fedlab):
     few = ("--set", "federation.participation=0.3", "--set", "data.num_clients=6", "--set", "data.partition=iid")
     *rows, summary = run(*few, rounds=2)

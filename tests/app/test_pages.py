@@ -108,6 +108,7 @@ def test_masks_of_a_run_with_gates_show_which_channels_are_open(dashboard: AppTe
     assert not page.exception
 
 
+@pytest.mark.slow
 def test_masks_of_a_run_with_sub_networks_show_them(dashboard: AppTest, store: RunStore) -> None:
     settings = {
         "federation.rounds": 2,
@@ -135,6 +136,7 @@ def test_masks_of_a_run_with_votes_show_them(dashboard: AppTest, store: RunStore
     assert charts(page) == 3
 
 
+@pytest.mark.slow
 def test_where_a_fork_begins_there_is_no_vote_and_nobody_has_taken_part(dashboard: AppTest, store: RunStore) -> None:
     settings = {"federation.rounds": 2, "federation.local_epochs": 1, "data.num_clients": 3}
     parent = store.create(recipe("fedsparsify-local-digits").replace(settings))
@@ -156,6 +158,7 @@ def test_clients_of_a_run(dashboard: AppTest, store: RunStore, finished_run: byt
     assert not page.exception
 
 
+@pytest.mark.slow
 def test_clients_with_sub_networks_say_how_much_each_keeps(dashboard: AppTest, store: RunStore) -> None:
     settings = {"federation.rounds": 2, "federation.local_epochs": 1, "data.num_clients": 3}
     run_id = store.create(recipe("dwnp-digits").replace(settings | {"strategy.prune_after": 0.5}))

@@ -46,6 +46,7 @@ def test_digits_are_those_of_scikit_learn() -> None:
     assert len(dataset.y_test_N) == pytest.approx(0.2 * 1797, abs=5)
 
 
+@pytest.mark.slow
 def test_the_way_to_digits_imports_neither_sklearn_nor_torchvision() -> None:
     script = """if True:
         import sys

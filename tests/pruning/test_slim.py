@@ -130,6 +130,7 @@ KINDS = st.sampled_from(["none", "batch", "group"])
 NORMS = st.lists(KINDS, min_size=3, max_size=4).map(tuple)
 
 
+@pytest.mark.slow
 @settings(max_examples=100)
 @given(seed=st.integers(0, 10**6), norms=NORMS, share=st.sampled_from([0.3, 0.6, 0.9]))
 def test_any_masks_train_to_the_same_numbers(seed: int, norms: tuple[str, ...], share: float) -> None:

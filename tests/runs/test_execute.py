@@ -333,6 +333,7 @@ def test_an_upload_can_be_recomputed_from_the_store(store, tiny):
         assert without_times([again.to_json()]) == without_times([row])
 
 
+@pytest.mark.slow
 def test_the_schedule_has_the_check_values(store):
     """METHODS 2.2: S_T = 0.95, T = 200, n = 3, t0 = 1. Reached sparsity is int(s_t P) / P."""
     experiment = Experiment().replace(

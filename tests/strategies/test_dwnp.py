@@ -128,6 +128,7 @@ def test_statistics_of_a_channel_come_from_those_who_have_it() -> None:
     assert min(float(v.min()) for v in variances) > 1e-3
 
 
+@pytest.mark.slow
 def test_a_fork_of_a_pruned_run_learns_among_what_is_left() -> None:
     parent = BASE.replace({"strategy.name": "channel-pruning", "strategy.final_sparsity": 0.6, "model.name": "mlp"})
     server = list(simulate(parent))[5].state
@@ -140,6 +141,7 @@ def test_a_fork_of_a_pruned_run_learns_among_what_is_left() -> None:
     assert all(not (last.masks[name] & ~mask).any() for name, mask in server.masks.items())
 
 
+@pytest.mark.slow
 def test_few_local_steps_still_learn() -> None:
     """Of clients with one step a round, each does a theta-step, too."""
     few = BASE.replace({"data.num_clients": 60, "federation.local_epochs": 1, "federation.participation": 0.05})

@@ -72,6 +72,7 @@ def test_gates_on_other_methods(base: str) -> None:
     assert not torch.equal(last.state.params["conv2.gate.weight"], fedavg.state.params["conv2.gate.weight"])
 
 
+@pytest.mark.slow
 def test_clients_open_different_channels() -> None:
     experiment = BASE.replace({"strategy.name": "dynamic-gate", "strategy.ratio": 0.25, "model.name": "cnn_small"})
     lab, server = Federation.of(experiment), list(simulate(experiment))[-1].state
