@@ -89,10 +89,13 @@ def participation_heatmap(clients_T: Mapping[int, Sequence[int]], num_clients: i
         took_KT[list(clients), place] = 1
     counts_K = took_KT.sum(1)
     never = int((counts_K == 0).sum())
+    span = f"In {len(clients_T)} round{'s' * (len(clients_T) != 1)}"
     sentence = (
-        f"In {len(clients_T)} round{'s' * (len(clients_T) != 1)} a client took part {counts_K.mean():.1f} times on "
-        f"average, {int(counts_K.min())} to {int(counts_K.max())}; {never} of {num_clients} never"
+        f"{span} a client took part {counts_K.mean():.1f} times on average, {int(counts_K.min())} to "
+        f"{int(counts_K.max())}; {never} of {num_clients} never"
     )
+    if took_KT.all():
+        sentence = f"{span} every client took part each time"
     figure = sheet(sentence, key="participation", dark=dark, height=180 + 10 * min(num_clients, 40))
     look = theme(dark)
     gap = 1 if took_KT.size <= 4000 else 0

@@ -147,7 +147,7 @@ def test_where_a_fork_begins_there_is_no_vote_and_nobody_has_taken_part(dashboar
     assert charts(page) == 3
     page = visit(dashboard, "clients", run=child)
     assert not page.exception
-    assert "In 1 round a client" in page.get("plotly_chart")[1].proto.spec
+    assert "In 1 round every client" in page.get("plotly_chart")[1].proto.spec
 
 
 def test_clients_of_a_run(dashboard: AppTest, store: RunStore, finished_run: bytes) -> None:

@@ -36,4 +36,5 @@ def test_participation_counts_rounds_by_client() -> None:
     figure = participation_heatmap({3: [0, 2], 4: [0]}, 4)
     assert figure.data[0].z.tolist() == [[1, 1], [0, 0], [1, 0], [0, 0]]
     assert list(figure.data[0].x) == [3, 4]
+    assert said(participation_heatmap({1: [0, 1]}, 2)) == "In 1 round every client took part each time"
     assert "In 2 rounds a client took part 0.8 times on average, 0 to 2; 2 of 4 never" in said(figure)
