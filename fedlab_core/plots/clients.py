@@ -99,11 +99,10 @@ def participation_heatmap(clients_T: Mapping[int, Sequence[int]], num_clients: i
     figure = sheet(sentence, key="participation", dark=dark, height=180 + 10 * min(num_clients, 40))
     look = theme(dark)
     gap = 1 if took_KT.size <= 4000 else 0
-    scale = [[0, look.pruned], [0.5, look.pruned], [0.5, look.kept], [1, look.kept]]
     figure.add_heatmap(
         z=took_KT,
         x=list(clients_T),
-        colorscale=scale,
+        colorscale=look.no_or_yes,
         zmin=0,
         zmax=1,
         showscale=False,

@@ -71,12 +71,11 @@ def device_channels_heatmap(
     figure = sheet(sentence, key="devices", dark=dark, height=180 + 18 * len(names))
     look = theme(dark)
     channels = [str(channel) for channel in range(kept.shape[1])]
-    scale = [[0, look.pruned], [0.5, look.pruned], [0.5, look.kept], [1, look.kept]]
     figure.add_heatmap(
         z=kept,
         x=channels,
         y=list(names),
-        colorscale=scale,
+        colorscale=look.no_or_yes,
         zmin=0,
         zmax=1,
         showscale=False,

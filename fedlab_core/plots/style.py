@@ -57,6 +57,11 @@ class Theme:
     gray: str
 
     @property
+    def no_or_yes(self) -> list[tuple[float, str]]:
+        """The scale of a heatmap of 0 and 1: as pruned and kept."""
+        return [(0, self.pruned), (0.5, self.pruned), (0.5, self.kept), (1, self.kept)]
+
+    @property
     def global_model(self) -> Line:
         return {"color": self.ink, "dash": "solid", "width": 3.5}
 
