@@ -104,7 +104,13 @@ def _table(offers: dict[str, Offer]) -> str:
 
 
 def _use(plan: Plan) -> str:
-    remark = ": out of reach, this is the nearest" if plan.used > 1 else "" if plan.met else ": no closer was found"
+    remark = (
+        ": out of reach, this is the nearest"
+        if plan.used > 1
+        else ""
+        if plan.met or not plan.settings
+        else ": no closer was found"
+    )
     return f"{'' if plan.sure else 'about '}{plan.used:.1%}{remark}"
 
 

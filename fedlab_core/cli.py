@@ -103,7 +103,7 @@ def run(
         load_dataset(experiment.data.dataset, path=experiment.data.path, download=True)
     Federation.of(experiment)  # data that is not there and splits that cannot be are refused before anything is stored
     _remark(experiment)
-    with _opened(store) as runs:
+    with _opened(store, new=True) as runs:
         execute(runs, runs.create(experiment, name=name or recipe, status="interrupted"), as_json)
 
 
@@ -135,7 +135,7 @@ def sweep(
     if resume and (recipe or grid or settings or rounds or name):
         raise ValueError("--resume goes on with a sweep as it is; a recipe or settings make another one")
     side_by_side = whole_number("--processes", processes, 1, 64) if processes else default_processes()
-    with _opened(store) as opened:
+    with _opened(store, new=True) as opened:
         if resume:
             sweep_id = opened.sweep(resume).sweep_id
         else:
@@ -243,7 +243,7 @@ def import_(file: FileArgument, store: StoreOption = None) -> None:
 
     with file.open("rb") as stream:
         payload = stream.read(MAX_BYTES + 1)
-    with _opened(store) as opened:
+    with _opened(store, new=True) as opened:
         typer.echo(opened.import_run(payload))
 
 
@@ -261,9 +261,12 @@ def main() -> None:
     app()
 
 
-def _opened(path: Path | None) -> RunStore:
+def _opened(path: Path | None, *, new: bool = False) -> RunStore:
+    """The run store. One that was named and is not there is a mistyped name, unless something new goes into it."""
     from fedlab_core.runs.store import RunStore
 
+    if path and not new and not path.exists():
+        raise ValueError(f"--store is {str(path)!r}: there is no such file")
     return RunStore(path)
 
 

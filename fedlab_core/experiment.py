@@ -27,7 +27,7 @@ from pydantic.fields import FieldInfo
 from fedlab_core.data.datasets import canonical_name
 from fedlab_core.federation.programs import LocalSettings
 from fedlab_core.models import model_names
-from fedlab_core.strategies import Strategy, make_strategy, strategy_class, strategy_names
+from fedlab_core.strategies import Strategy, make_strategy, strategy_class
 from fedlab_core.strategies.fedavg import FedAvg
 
 
@@ -152,7 +152,7 @@ class Experiment(_Section):
         try:
             return cls.model_validate(nested)
         except ValidationError as error:
-            raise SettingError(_sentence(error)) from None
+            raise SettingError(_sentence(error, nested)) from None
 
     def to_json(self) -> str:
         """Canonical JSON: sorted keys, no spaces. `Experiment.parse(json.loads(text))` gives the same object."""
@@ -245,12 +245,8 @@ def _strategy_fields(name: str) -> list[str]:
         raise SettingError(str(error)) from None
 
 
-def _strategy_classes() -> list[type[Strategy]]:
-    return [strategy_class(name) for name in strategy_names()]
-
-
-def _sentence(error: ValidationError) -> str:
-    """Pydantic's first complaint as one sentence: field, value, what is allowed."""
+def _sentence(error: ValidationError, nested: Mapping[str, Any]) -> str:
+    """Pydantic's first complaint about `nested` as one sentence: field, value, what is allowed."""
     first = error.errors()[0]
     path, value = ".".join(str(part) for part in first["loc"]), first["input"]
     if first["type"] == "extra_forbidden":
@@ -262,7 +258,7 @@ def _sentence(error: ValidationError) -> str:
     if not name:
         return f"{section or 'an experiment'} is {value!r}; allowed are settings by name"
     if section == "strategy":
-        fields = {field: info for cls in _strategy_classes() for field, info in cls.model_fields.items()}
+        fields = strategy_class(nested["strategy"].get("name", FedAvg.name)).model_fields
     else:
         fields = Experiment.model_fields[section].annotation.model_fields  # type: ignore[union-attr]
     rule = allowed(fields[name]) if name in fields else first["msg"]

@@ -32,7 +32,8 @@ FIELDS = {
 
 @pytest.fixture
 def fedlab(tmp_path):
-    """`fedlab(...)`: a command on a store of this test."""
+    """`fedlab(...)`: a command on a store of this test, empty at first."""
+    RunStore(tmp_path / "runs.sqlite").close()
 
     def call(*arguments, store=True):
         path = ["--store", str(tmp_path / "runs.sqlite")] if store else []
@@ -247,6 +248,10 @@ def test_other_bad_wishes_are_refused_in_one_sentence(fedlab, run, tmp_path):
     noise = tmp_path / "noise"
     noise.write_text("no database" * 100)
     assert refused(fedlab("runs", "--store", str(noise), store=False), "noise", "not a database")
+    mistyped = tmp_path / "rums.sqlite"
+    for command in (("runs",), ("show", "a"), ("resume", "a"), ("delete", "a"), ("attack", "a")):
+        assert refused(fedlab(*command, "--store", str(mistyped), store=False), "rums.sqlite", "no such file")
+    assert not mistyped.exists()
     assert fedlab("run").exit_code == 2
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedlab_core.experiment import Experiment, SettingError, setting_fields
+from fedlab_core.experiment import Experiment, SettingError, allowed, setting_fields
 from fedlab_core.strategies import strategy_names
 
 
@@ -79,6 +79,16 @@ def test_bad_setting_of_a_strategy_is_named() -> None:
         experiment.replace({"strategy.final_sparsty": 0.5})
     with pytest.raises(SettingError, match=r"strategy.prune_biases is 'maybe'; allowed are true and false"):
         experiment.replace({"strategy.prune_biases": "maybe"})
+
+
+def test_limits_are_those_of_the_strategy_at_hand() -> None:
+    for name in strategy_names():
+        experiment = Experiment().replace({"strategy.name": name})
+        for key, info in setting_fields(experiment):
+            if key.startswith("strategy.") and info.annotation in (int, float):
+                with pytest.raises(SettingError) as refusal:
+                    experiment.replace({key: "many"})
+                assert str(refusal.value) == f"{key} is 'many'; {allowed(info)}"
 
 
 def test_changing_the_strategy_keeps_shared_settings() -> None:

@@ -17,7 +17,8 @@ class Plan:
     Attributes:
         experiment: with the setting in place.
         budget: what was asked for.
-        settings: what was set: the strategy's knob, and what has to follow it.
+        settings: what was set: the strategy's knob, and what has to follow it. Nothing where the strategy has no knob
+            for this cost and keeps to the budget as it is.
         spending: what the run will spend: rehearsed, or measured by a real run (`practised`).
         practised: whether it was really run.
     """
@@ -41,7 +42,8 @@ class Plan:
     @property
     def setting(self) -> str:
         """ "final_sparsity=0.85"; in full "strategy.final_sparsity=0.85"."""
-        return ", ".join(f"{name.removeprefix('strategy.')}={value:g}" for name, value in self.settings.items())
+        pairs = [f"{name.removeprefix('strategy.')}={value:g}" for name, value in self.settings.items()]
+        return ", ".join(pairs) or "as it is"
 
     @property
     def cost(self) -> float:
@@ -66,7 +68,8 @@ class Plan:
     @property
     def sure(self) -> bool:
         """Whether a run will spend just that; else only about that, for training decides on the rest."""
-        return self.practised or self.budget.cost not in knob_of(self.experiment, self.budget).learned
+        knob = knob_of(self.experiment, self.budget)
+        return self.practised or (knob is not None and self.budget.cost not in knob.learned)
 
 
 class BudgetError(SettingError):
@@ -95,11 +98,7 @@ def require_one(budget: Budget, offers: Iterable[Offer]) -> None:
     )
 
 
-def knob_of(experiment: Experiment, budget: Budget) -> Knob:
-    """The setting that turns this cost. Raises BudgetError."""
-    strategy = experiment.strategy
-    if strategy.knob is None or budget.cost not in strategy.knob.saves:
-        raise BudgetError(
-            f"{strategy.name} cannot be given a budget of {budget.cost}: no setting of it decides on them"
-        )
-    return strategy.knob
+def knob_of(experiment: Experiment, budget: Budget) -> Knob | None:
+    """The setting of the strategy that turns this cost, if one does."""
+    knob = experiment.strategy.knob
+    return knob if knob and budget.cost in knob.saves else None

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from fedlab_core.budgets.budget import TOLERANCE, Spending
-from fedlab_core.budgets.plan import BudgetError, Plan
+from fedlab_core.budgets.plan import BudgetError, Plan, knob_of
 from fedlab_core.budgets.solve import OnRehearsal, Search, quiet
 from fedlab_core.experiment import Experiment
 from fedlab_core.simulation import simulate
@@ -28,9 +28,12 @@ def practise(plan: Plan, on_record: OnRecord, on_rehearsal: OnRehearsal = quiet)
         BudgetError: no run kept the budget.
         ValueError: training diverged.
     """
+    knob = knob_of(plan.experiment, plan.budget)
     if plan.sure:
         return plan
-    search = Search.of(plan.experiment, plan.budget, on_rehearsal)
+    if knob is None:
+        return _best([_measured(plan, on_record)])
+    search = Search.of(plan.experiment, plan.budget, knob, on_rehearsal)
     place, tried = search.place(plan.value), dict[int, Plan]()
     while place not in tried and len(tried) < RUNS:
         tried[place] = _measured(search.at(place), on_record)
@@ -38,11 +41,16 @@ def practise(plan: Plan, on_record: OnRecord, on_rehearsal: OnRehearsal = quiet)
             return tried[place]
         factor = tried[place].used / search.at(place).used
         place = search.within((1 - TOLERANCE / 2) * plan.budget.limit / factor)
-    kept = [one for one in tried.values() if one.used <= 1]
+    return _best(list(tried.values()))
+
+
+def _best(tried: list[Plan]) -> Plan:
+    """The one that uses most of the budget and keeps it."""
+    kept = [one for one in tried if one.used <= 1]
     if not kept:
-        nearest = min(tried.values(), key=lambda one: one.used)
+        nearest = min(tried, key=lambda one: one.used)
         raise BudgetError(
-            f"{nearest.name} did not keep to {plan.budget}: it took {nearest.spent} with {nearest.setting}", nearest
+            f"{nearest.name} did not keep to {nearest.budget}: it took {nearest.spent}, {nearest.setting}", nearest
         )
     return max(kept, key=lambda one: one.used)
 

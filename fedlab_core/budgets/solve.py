@@ -29,7 +29,8 @@ def quiet() -> None:
 def solve(experiment: Experiment, budget: Budget, on_rehearsal: OnRehearsal = quiet) -> Plan:
     """The setting under which the experiment spends most within the budget; no training.
 
-    A method that has to take whole channels may stay well below the budget: see `Plan.met`.
+    A method that has to take whole channels may stay well below the budget, and so may one that has no setting for this
+    cost: see `Plan.met`.
 
     Args:
         on_rehearsal: called after each rehearsal; a handful are needed.
@@ -38,7 +39,10 @@ def solve(experiment: Experiment, budget: Budget, on_rehearsal: OnRehearsal = qu
         BudgetError: the strategy cannot keep the budget; the sentence says what it can.
         DataError, PartitionError, ValueError: as `Federation.of`.
     """
-    search = Search.of(experiment, budget, on_rehearsal)
+    knob = knob_of(experiment, budget)
+    if knob is None:
+        return _as_it_is(experiment, budget, on_rehearsal)
+    search = Search.of(experiment, budget, knob, on_rehearsal)
     cheapest = search.at(0)
     if cheapest.used > 1:
         most = search.at(search.last)
@@ -48,6 +52,17 @@ def solve(experiment: Experiment, budget: Budget, on_rehearsal: OnRehearsal = qu
             cheapest,
         )
     return search.at(search.within(budget.limit))
+
+
+def _as_it_is(experiment: Experiment, budget: Budget, on_rehearsal: OnRehearsal) -> Plan:
+    """Nothing can be set: it keeps to the budget or does not."""
+    plan = Plan(experiment, budget, {}, Spending.of(rehearse(Federation.of(experiment)), budget.scope))
+    on_rehearsal()
+    if plan.used > 1:
+        raise BudgetError(
+            f"{plan.name} cannot keep to {budget}: it takes {plan.spent}, and no setting of it changes that"
+        )
+    return plan
 
 
 def survey(experiment: Experiment, budget: Budget) -> Iterator[tuple[str, Offer]]:
@@ -75,6 +90,7 @@ class Search:
 
     federation: Federation
     budget: Budget
+    knob: Knob
     low: int
     high: int
     on_rehearsal: OnRehearsal = quiet
@@ -82,10 +98,10 @@ class Search:
     known: dict[int, Plan] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, experiment: Experiment, budget: Budget, on_rehearsal: OnRehearsal = quiet) -> Search:
-        """Raises BudgetError where no setting turns the cost, and what `Federation.of` raises."""
-        low, high = _limits(experiment, knob_of(experiment, budget))
-        search = cls(Federation.of(experiment), budget, low, high, on_rehearsal)
+    def of(cls, experiment: Experiment, budget: Budget, knob: Knob, on_rehearsal: OnRehearsal = quiet) -> Search:
+        """Raises what `Federation.of` raises."""
+        low, high = _limits(experiment, knob)
+        search = cls(Federation.of(experiment), budget, knob, low, high, on_rehearsal)
         if search.at(0).cost > search.at(search.last).cost:
             search.known = {search.last - place: plan for place, plan in search.known.items()}
             search.rising = False
@@ -108,7 +124,7 @@ class Search:
         return self.known[place]
 
     def _settings(self, value: float) -> dict[str, float]:
-        strategy, knob = self.federation.experiment.strategy, knob_of(self.federation.experiment, self.budget)
+        strategy, knob = self.federation.experiment.strategy, self.knob
         follows = {knob.at_least: max(value, getattr(strategy, knob.at_least))} if knob.at_least else {}
         return {f"strategy.{name}": number for name, number in ({knob.field: value} | follows).items()}
 

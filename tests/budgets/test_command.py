@@ -53,12 +53,22 @@ def test_what_cannot_be_is_refused_in_one_sentence() -> None:
     refused(
         fedlab("--flops", "0.1", name="one-shot-digits"), "one-shot cannot keep to 10.0%", "nearest is final_sparsity"
     )
-    refused(fedlab("--flops", "0.5", name="fedavg-digits"), "fedavg cannot be given a budget of flops")
+    refused(
+        fedlab("--flops", "0.5", name="fedavg-digits"), "fedavg cannot keep to 50.0%", "no setting of it changes that"
+    )
     refused(fedlab("--flops", "half"), "--flops is 'half'; allowed is a number above 0")
     refused(fedlab("--flops", "40"), "the budget of flops is 40; allowed is a share, such as 0.4 for 40 %")
     refused(fedlab("--megabytes", "-1"), "the budget of bytes is -1000000.0")
     refused(fedlab("--flops", "0.4", "--megabytes", "2"), "one of --flops SHARE and --megabytes MB")
     refused(fedlab(), "one of --flops SHARE and --megabytes MB")
+
+
+def test_who_keeps_to_it_anyway_says_so() -> None:
+    result = fedlab("--megabytes", "100", "--all")
+    assert result.exit_code == 0, result.stderr
+    lines = {line.split()[0]: line for line in result.stdout.splitlines()}
+    assert "as it is" in lines["fedavg"]
+    assert "no closer" not in lines["fedavg"]
 
 
 @pytest.mark.slow
@@ -76,6 +86,9 @@ def test_all_strategies_in_one_table() -> None:
     assert lines["snip"].endswith("%")
     assert "about" in lines["fedsparsify-global"]
     assert "out of reach, this is the nearest" in lines["dpf"]
-    assert lines["fedavg"] == "fedavg cannot be given a budget of flops: no setting of it decides on them"
+    assert lines["fedavg"] == (
+        "fedavg cannot keep to 60.0% of the dense FLOPs (mean of the rounds): it takes about 100.0% of the dense FLOPs,"
+        " and no setting of it changes that"
+    )
     assert "needs a model.name with 2-D convolutions" in result.stdout
     refused(fedlab("--flops", "0.000001", "--all"), "no strategy can keep to", "nearest is")

@@ -68,3 +68,12 @@ def test_no_run_within_the_budget_is_a_refusal(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(Spending, "of", classmethod(lambda cls, rounds, scope: dense))
     with pytest.raises(BudgetError, match=r"one-shot did not keep to 90.0% .*: it took 100.0% of the dense FLOPs"):
         practise(plan, lambda record: None)
+
+
+def test_what_cannot_be_set_is_run_once_to_be_sure() -> None:
+    seen: list[RoundRecord] = []
+    plan = practise(solve(of("fedavg"), Budget("flops", 1.0)), seen.append)
+    assert plan.practised
+    assert plan.met
+    assert plan.settings == {}
+    assert len(seen) == of("fedavg").federation.rounds + 1
