@@ -16,6 +16,7 @@ from typing import Any
 
 from document import REPRODUCTION, fill_in
 from machine import machine
+from measured import key_of
 from methods import settings_of
 from tqdm import tqdm
 
@@ -37,7 +38,7 @@ TIGHT_AND_LOOSE = (
 def ask(experiment: Experiment, budget: Budget, bar: Any) -> dict[str, Any]:
     """One request: refused, or kept by a real run."""
     strategy = experiment.strategy.name
-    row = {"hash": experiment.hash, "strategy": strategy, "limit": budget.limit, "cost": budget.cost}
+    row = {"settings": key_of(experiment), "strategy": strategy, "limit": budget.limit, "cost": budget.cost}
     runs: list[list[RoundRecord]] = []
 
     def watch(record: RoundRecord) -> None:
@@ -57,33 +58,44 @@ def ask(experiment: Experiment, budget: Budget, bar: Any) -> dict[str, Any]:
     return row | done | {"first_used": first / budget.limit, "practice_runs": len(runs)}
 
 
-def ask_all(bar: Any) -> Iterator[dict[str, Any]]:
-    """For every strategy, the costs that follow its setting; every answer is written down as it comes."""
+def experiments() -> dict[str, Experiment]:
+    """By the name of their line: every strategy, and gates on a network with more channels to choose from."""
+    own = {strategy_class(name).title: settings_of(name) for name in strategy_names()}
+    found = {title: recipe("fedavg-digits").replace(settings) for title, settings in own.items()}
+    finer = settings_of("dynamic-gate") | {
+        "model.name": "resnet20",
+        "federation.rounds": 3,
+        "federation.learning_rate": 0.01,
+    }
+    return found | {"Dynamic pruning: gates, ResNet-20": recipe("fedavg-digits").replace(finer)}
+
+
+def ask_all(bar: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """For every line, the costs that follow its setting; every answer is written down as it comes."""
     requests = json.loads(RESULTS.read_text())["requests"] if RESULTS.exists() else []
-    known = {(row["hash"], row["cost"], row["limit"]): row for row in requests}
-    for strategy in bar:
-        experiment = recipe("fedavg-digits").replace(settings_of(strategy))
+    known = {(row["settings"], row["cost"], row["limit"]): row for row in requests}
+    for title, experiment in bar:
         knob = experiment.strategy.knob
         for tight, loose in TIGHT_AND_LOOSE:
             for budget in (tight, loose) if knob and tight.cost in knob.saves else ():
-                key = experiment.hash, budget.cost, budget.limit
+                key = key_of(experiment), budget.cost, budget.limit
                 row = known[key] = known.get(key) or ask(experiment, budget, bar)
                 RESULTS.parent.mkdir(exist_ok=True)
                 RESULTS.write_text(
                     json.dumps({"machine": machine(), "requests": list(known.values())}, indent=1) + "\n"
                 )
-                yield row
+                yield title, row
                 if 1 - TOLERANCE <= row.get("used", 0) <= 1:
                     break
 
 
-def table(rows: list[dict[str, Any]]) -> str:
+def table(rows: list[tuple[str, dict[str, Any]]]) -> str:
     """One line a request."""
     lines = ["| method | asked for | setting | spent | of the budget | first setting alone | practice runs |"]
     lines.append("|---|---|---|---|---|---|---|")
-    for row in rows:
+    for name, row in rows:
         asked = Budget(row["cost"], row["limit"])
-        title = f"| {strategy_class(row['strategy']).title} | {asked.say(asked.limit)} | "
+        title = f"| {name} | {asked.say(asked.limit)} | "
         if "refused" in row:
             nearest = f"{asked.say(row['nearest_cost'])} | {row['nearest_cost'] / asked.limit:.1%}"
             lines.append(f"{title}refused: nearest is {row['nearest']} | {nearest} | | |")
@@ -96,7 +108,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 def main() -> None:
     with one_thread():
-        said = table(list(ask_all(tqdm(strategy_names()))))
+        said = table(list(ask_all(tqdm(experiments().items()))))
     print(said)
     fill_in("budgets", said, REPRODUCTION)
 

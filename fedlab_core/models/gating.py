@@ -5,7 +5,7 @@ N examples, B batch, C channels, I input dimensions.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -14,20 +14,25 @@ from torch.func import functional_call
 from fedlab_core.models.blocks import Gated, Residual
 from fedlab_core.types import Buffers, Params
 
+Signal = Literal["auto", "mean", "sigmoid"]
+"""What a gate sees."""
+
 _NORMS = (nn.BatchNorm2d, nn.GroupNorm)
 
 
-def gated(model: nn.Sequential, ratio: float, squash: bool = False) -> nn.Sequential:
+def gated(model: nn.Sequential, ratio: float, signal: Signal = "auto") -> nn.Sequential:
     """The model with a gate on every convolution that keeps round(ratio x C) of its C channels open, at least one.
 
-    With `squash`, gates see a sigmoid of the means. As in the paper's code, only convolutions inside of blocks get a
-    gate in residual networks, with a bias that starts at 0 (elsewhere at 1): many gates in a row would blow up what
-    passes.
+    As in the paper's code, only convolutions inside of blocks get a gate in residual networks, with a bias that starts
+    at 0 (elsewhere at 1). Gates see the means of their input's maps, or a sigmoid of these. In a residual network the
+    sigmoid is our choice: a block adds to what it reads what it has multiplied by gates of it, so that with bare means,
+    as in the paper's code, what passes grows from block to block, and training breaks off.
 
     Raises:
         ValueError: a model without convolutions, or with some in groups, where a gate saves nothing.
     """
     residual = any(isinstance(layer, Residual) for layer in model)
+    squash = signal == "sigmoid" or (signal == "auto" and residual)
     how = _How(ratio, squash, 0.0 if residual else 1.0)
     with torch.device("meta"):
         made = _gated_blocks(model, how) if residual else _gated_chain(model, how)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from torch import nn
 
 from fedlab_core.costs.flops import BACKWARD_FACTOR
 from fedlab_core.federation.programs import ClientProgram, LocalSettings
-from fedlab_core.models.gating import gated, open_shares
+from fedlab_core.models.gating import Signal, gated, open_shares
 from fedlab_core.strategies.base import Knob, hyper
 from fedlab_core.strategies.underneath import Underneath
 from fedlab_core.types import Masks, RoundContext
@@ -33,16 +33,17 @@ class DynamicGate(Underneath):
         le=1,
         help="Share of the channels of a convolution that stay open for an image; 0.7 takes about half of the FLOPs.",
     )
-    signal: Literal["mean", "sigmoid"] = hyper(
-        "mean",
+    signal: Signal = hyper(
+        "auto",
         symbol="s",
         help="What a gate sees: means of the input's maps, as in the code's ResNet, or a sigmoid of them, as in its "
-        "VGG, under which small networks hardly tell images apart.",
+        "VGG. auto: means, under which small networks tell images apart better; in residual networks the sigmoid, "
+        "because with means their training breaks off.",
     )
 
     def prepare(self, model: nn.Sequential) -> nn.Sequential:
         """The model with gates."""
-        return gated(model, self.ratio, self.signal == "sigmoid")
+        return gated(model, self.ratio, self.signal)
 
     def program(self, settings: LocalSettings) -> ClientProgram:
         """As the method underneath."""

@@ -6,9 +6,11 @@ from torch import nn
 from torch.func import functional_call
 
 from fedlab_core.costs.flops import forward_flops
+from fedlab_core.experiment import Experiment
 from fedlab_core.models import build_model, init_params
 from fedlab_core.models.blocks import Gated, open_channels
-from fedlab_core.models.gating import gated, open_frequency, open_shares
+from fedlab_core.models.gating import Signal, gated, open_frequency, open_shares
+from fedlab_core.simulation import simulate
 from fedlab_core.types import seeded_generator
 
 
@@ -113,6 +115,35 @@ def test_where_gates_start(name: str, gates: int, bias: float) -> None:
         return
     weight = params["block3_2.body.conv_a.gate.weight"]
     assert float(weight.std()) == pytest.approx((2 / 64) ** 0.5, rel=0.05)
+
+
+def test_gates_of_residual_networks_see_a_sigmoid_unless_told_otherwise() -> None:
+    cases: list[tuple[str, Signal, bool]] = [
+        ("resnet20", "auto", True),
+        ("resnet20", "mean", False),
+        ("cnn_small", "auto", False),
+        ("cnn_small", "sigmoid", True),
+    ]
+    for name, signal, squashed in cases:
+        model = gated(build_model(name, (1, 8, 8), 10), 0.5, signal)
+        assert {layer.squash for layer in model.modules() if isinstance(layer, Gated)} == {squashed}
+
+
+@pytest.mark.slow
+def test_a_residual_network_with_gates_learns() -> None:
+    """With bare means, steps of the same size end in numbers that are not finite."""
+    settings = {
+        "data.num_clients": 2,
+        "data.partition": "iid",
+        "model.name": "resnet20",
+        "federation.rounds": 2,
+        "federation.local_epochs": 1,
+        "strategy.name": "dynamic-gate",
+    }
+    *_, last = simulate(Experiment().replace(settings))
+    assert last.test_accuracy > 0.5
+    with pytest.raises(ValueError, match="training diverged in round 1"):
+        list(simulate(Experiment().replace(settings | {"strategy.signal": "mean"})))
 
 
 @pytest.mark.parametrize(
