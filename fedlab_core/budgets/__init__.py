@@ -8,7 +8,7 @@ for record in simulate(plan.experiment): ...
 from fedlab_core.budgets.budget import TOLERANCE, Budget, Scope, Spending
 from fedlab_core.budgets.plan import BudgetError, Offer, Plan, require_one
 from fedlab_core.budgets.practice import practise
-from fedlab_core.budgets.rehearsal import RoundCosts, rehearse
+from fedlab_core.budgets.rehearsal import Rehearsed, RoundCosts, rehearsal, rehearse
 from fedlab_core.budgets.solve import solve, survey
 
 __all__ = [
@@ -17,10 +17,12 @@ __all__ = [
     "BudgetError",
     "Offer",
     "Plan",
+    "Rehearsed",
     "RoundCosts",
     "Scope",
     "Spending",
     "practise",
+    "rehearsal",
     "rehearse",
     "require_one",
     "solve",
