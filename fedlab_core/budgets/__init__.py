@@ -6,6 +6,7 @@ for record in simulate(plan.experiment): ...
 """
 
 from fedlab_core.budgets.budget import TOLERANCE, Budget, Scope, Spending
+from fedlab_core.budgets.outlook import Outlook, outlook
 from fedlab_core.budgets.plan import BudgetError, Offer, Plan, require_one
 from fedlab_core.budgets.practice import practise
 from fedlab_core.budgets.rehearsal import Rehearsed, RoundCosts, rehearsal, rehearse
@@ -16,11 +17,13 @@ __all__ = [
     "Budget",
     "BudgetError",
     "Offer",
+    "Outlook",
     "Plan",
     "Rehearsed",
     "RoundCosts",
     "Scope",
     "Spending",
+    "outlook",
     "practise",
     "rehearsal",
     "rehearse",
