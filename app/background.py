@@ -40,8 +40,9 @@ class Job:
         self.said, self.share = "Waiting for its turn …", 0.0
         self.result: Any = None
         self.error = ""
-        self.waiting: set[str] = set()
-        self.left = False
+        self._waiting: set[str] = set()
+        self._left = False
+        self._lock = threading.Lock()
         self._work = work
         self._over = threading.Event()
 
@@ -53,6 +54,22 @@ class Job:
     def wait(self, seconds: float) -> bool:
         """Whether it is done, after so many seconds at most."""
         return self._over.wait(seconds)
+
+    @property
+    def left(self) -> bool:
+        """Whether it was given up, because nobody waited any more."""
+        return self._left
+
+    def join(self, slot: str) -> bool:
+        """Wait for it in this place; False if it has been given up."""
+        with self._lock:
+            self._waiting.add(slot)
+            return not self._left
+
+    def leave(self, slot: str) -> None:
+        """Wait no more."""
+        with self._lock:
+            self._waiting.discard(slot)
 
     def carry_out(self) -> None:
         """Do it; called in the thread."""
@@ -70,8 +87,9 @@ class Job:
             self._over.set()
 
     def _say(self, words: str, share: float) -> None:
-        if not self.waiting:
-            self.left = True
+        with self._lock:
+            self._left = not self._waiting
+        if self._left:
             raise _LeftError
         self.said, self.share = words, min(1.0, share)
 
@@ -109,14 +127,13 @@ class Desk:
         """The job of this key, begun if it is new. What the same slot wanted before is left, unless others wait."""
         with self._lock:
             for other in self._jobs.values():
-                other.waiting.discard(slot)
+                other.leave(slot)
             job = self._jobs.get(key)
-            if job is not None and not job.left:
-                job.waiting.add(slot)
+            if job is not None and job.join(slot):
                 self._jobs.move_to_end(key)
                 return job
             job = self._jobs[key] = Job(work)
-            job.waiting.add(slot)
+            job.join(slot)
             while len(self._jobs) > KEPT:
                 self._jobs.popitem(last=False)
         lane.do(job)

@@ -20,6 +20,7 @@ PAGES = {
     "views/run.py": ("Run", ":material/play_circle:"),
     "views/masks.py": ("Masks", ":material/grid_on:"),
     "views/clients.py": ("Clients", ":material/groups:"),
+    "views/costs.py": ("Costs", ":material/receipt_long:"),
     "views/runs.py": ("Runs", ":material/list:"),
 }
 

@@ -1,4 +1,4 @@
-"""Design: what is known of a run before it: schedule, densities, bytes, FLOPs, time; and which settings keep a budget."""
+"""Design: what is known of a run before it: schedule, densities, bytes, FLOPs, time; which settings keep a budget."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def planned_flops(rows: Sequence[Row], *, about: bool = False, dark: bool = Fals
     weighted, dense = (column(trained, field) for field in ("effective_flops", "dense_flops"))
     share = sum(row["effective_flops"] for row in trained) / sum(row["dense_flops"] for row in trained)
     total = format_flops(sum(row["effective_flops"] for row in trained))
-    title = f"{'About ' if about else ''}{total} (theoretical) to train, {format_percent(share)} of what dense training takes"
+    title = f"{'About ' if about else ''}{total} (theoretical) to train, {format_percent(share)} of dense training"
     subtitle = "Weighted by density: if a machine skipped every zero. Time is saved by whole units only."
     figure = sheet(title, subtitle=subtitle, key="planned-flops", dark=dark)
     at = [row["round"] for row in trained]
