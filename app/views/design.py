@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import background, engine, outlooks, session
+from app import background, budgeting, engine, outlooks, session
 from app.charts import chart
 from app.controls import all_controls
 from app.words import escape
@@ -39,6 +39,7 @@ def page() -> None:
     _verdict(shown.outlook, shown.experiment)
     _numbers(shown.outlook, shown.experiment)
     _figures(shown.outlook, shown.experiment)
+    budgeting.panel(shown.outlook, shown.experiment)
     with st.expander("The last message, tensor by tensor", icon=":material/mail:"):
         _message(shown.outlook)
 

@@ -9,6 +9,7 @@ from fedlab_core.budgets.budget import TOLERANCE, Budget, Scope, Spending
 from fedlab_core.budgets.outlook import Outlook, outlook
 from fedlab_core.budgets.plan import BudgetError, Offer, Plan, require_one
 from fedlab_core.budgets.practice import practise
+from fedlab_core.budgets.region import Region, region
 from fedlab_core.budgets.rehearsal import Rehearsed, RoundCosts, rehearsal, rehearse
 from fedlab_core.budgets.solve import solve, survey
 
@@ -19,12 +20,14 @@ __all__ = [
     "Offer",
     "Outlook",
     "Plan",
+    "Region",
     "Rehearsed",
     "RoundCosts",
     "Scope",
     "Spending",
     "outlook",
     "practise",
+    "region",
     "rehearsal",
     "rehearse",
     "require_one",

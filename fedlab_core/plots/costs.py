@@ -222,7 +222,8 @@ def target_sentence(
     what = f"{metric.name} {'of' if metric.higher_is_better else 'of at most'} {format_score(metric, target)}"
     if own is None:
         return f"This run never reaches an {what}" if metric.higher_is_better else f"This run never reaches a {what}"
-    took = f"round {own.round}, {format_bytes(own.bytes)} and {format_flops(own.effective_flops)} (theoretical)"
+    rounds = f"{own.round} round{'s' * (own.round != 1)}"
+    took = f"{rounds}, {format_bytes(own.bytes)} and {format_flops(own.effective_flops)} (theoretical)"
     start = f"{'An' if metric.higher_is_better else 'A'} {what} took {took}"
     if dense is None or not dense.bytes:
         return start
