@@ -74,7 +74,7 @@ class Job:
     def carry_out(self) -> None:
         """Do it; called in the thread."""
         try:
-            self._say(self.said, 0.0)
+            self._say("Beginning …", 0.0)
             self.result = self._work(self._say)
         except _LeftError:
             pass

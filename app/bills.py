@@ -65,7 +65,7 @@ def make_onnx(run_id: str, round: int) -> None:
         say("Writing the network as ONNX …", 0.3)
         return model_file(run_id, ".onnx")
 
-    background.want("onnx", ("onnx", run_id, round), work, "slow")
+    background.want("onnx", ("onnx", run_id, round), work, "onnx")
 
 
 def model_file(run_id: str, ending: str) -> tuple[bytes, Saved]:

@@ -164,7 +164,7 @@ def _solve(experiment: Experiment, wanted: Budget) -> None:
 
         return region(experiment, wanted, on_rehearsal=on_rehearsal)
 
-    background.want("region", _region_key(experiment, wanted), work, "slow")
+    background.want("region", _region_key(experiment, wanted), work, "region")
 
 
 @session.callback
@@ -177,7 +177,7 @@ def _survey(experiment: Experiment, wanted: Budget) -> None:
             say(f"{len(found)} of {len(names)} strategies have been asked …", len(found) / len(names))
         return found
 
-    background.want("survey", ("survey", experiment.to_json(), wanted), work, "slow")
+    background.want("survey", ("survey", experiment.to_json(), wanted), work, "survey")
 
 
 def _draw_region(found: Region, wanted: Budget) -> None:

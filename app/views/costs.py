@@ -168,7 +168,7 @@ def _target(run: RunInfo, past: live.Rows, runs: list[RunInfo]) -> None:
     left, right = st.columns(2)
     left.dataframe(table, hide_index=True)
     if own and dense:
-        chart(target_bars(own, dense, said=said, dark=session.dark()), "costs:target", right)
+        chart(target_bars(own, dense, said=said, dark=session.dark()), "costs:target-bars", right)
     elif not reference and run.experiment.strategy.name != "fedavg":
         right.caption(
             "No finished run of FedAvg with the same data, model and federation is stored. Choose FedAvg on the page "

@@ -54,9 +54,11 @@ def _verdict(outlook: Outlook, experiment: Experiment) -> None:
     rounds = experiment.federation.rounds
     sent = sum(costs.upload_bytes + costs.download_bytes for costs in outlook.costs)
     about = "about " if outlook.is_about("bytes") else ""
+    sparsity = outlook.sparsities[-1]
+    end = f"end at a sparsity of {format_percent(sparsity)}" if sparsity else "prune no weight for good"
     sentence = (
-        f"**Feasible.** {rounds} rounds send {about}{format_bytes(sent)} and end at a sparsity of "
-        f"{format_percent(outlook.sparsities[-1])}. Nothing has been trained for this: it is a rehearsal."
+        f"**Feasible.** {rounds} round{'s' * (rounds != 1)} send {about}{format_bytes(sent)} and {end}. "
+        "Nothing has been trained for this: it is a rehearsal."
     )
     st.success(sentence, icon=":material/check_circle:")
     for remark in experiment.strategy.remarks(rounds):
@@ -71,8 +73,12 @@ def _numbers(outlook: Outlook, experiment: Experiment) -> None:
     bytes_, flops = outlook.is_about("bytes"), outlook.is_about("flops")
     unsure = "About: training decides on it, too; untrained weights stand in. "
     figures = (
-        ("Sent up · down", f"{format_bytes(up)} · {format_bytes(down)}", bytes_, "Encoded messages of all clients."),
-        ("Mean of a round", format_bytes(spending.bytes), bytes_, "All clients, up and down, encoded."),
+        (
+            "Sent up · down",
+            f"{format_bytes(up)} · {format_bytes(down)}",
+            bytes_,
+            f"Encoded messages of all clients and rounds; {format_bytes(spending.bytes)} a round, both ways.",
+        ),
         (
             "Training FLOPs (theoretical)",
             f"{format_percent(spending.flops)} of dense",

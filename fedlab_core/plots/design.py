@@ -72,8 +72,11 @@ def planned_flops(rows: Sequence[Row], *, about: bool = False, dark: bool = Fals
     weighted, dense = (column(trained, field) for field in ("effective_flops", "dense_flops"))
     share = sum(row["effective_flops"] for row in trained) / sum(row["dense_flops"] for row in trained)
     total = format_flops(sum(row["effective_flops"] for row in trained))
-    title = f"{'About ' if about else ''}{total} (theoretical) to train, {format_percent(share)} of dense training"
-    subtitle = "Weighted by density: if a machine skipped every zero. Time is saved by whole units only."
+    title = (
+        f"{'About ' if about else ''}{total} (theoretical, weighted by density) to train, "
+        f"{format_percent(share)} of what dense training takes"
+    )
+    subtitle = "Theoretical: what a machine would do that skipped every zero. Time is saved by whole units only."
     figure = sheet(title, subtitle=subtitle, key="planned-flops", dark=dark)
     at = [row["round"] for row in trained]
     add_line(figure, "dense", at, dense, theme(dark).reference)
@@ -105,12 +108,11 @@ def density_bars(density: Mapping[str, float], *, round: int, about: bool = Fals
         )
     subtitle = "Magnitudes of untrained weights stand in for trained ones: training decides." if about else ""
     figure = sheet(title, subtitle=subtitle, key="density", dark=dark, height=max(380, 150 + 26 * len(density)))
-    names, look = list(density), theme(dark)
-    parts = {"kept": [density[name] for name in names], "pruned": [1 - density[name] for name in names]}
+    names, look = [f"{name} · {format_percent(kept)}" for name, kept in density.items()], theme(dark)
+    parts = {"kept": list(density.values()), "pruned": [1 - kept for kept in density.values()]}
     for (name, values), color in zip(parts.items(), (look.kept, look.pruned), strict=True):
-        text = [format_percent(value) for value in values] if name == "kept" else None
-        figure.add_bar(name=name, x=values, y=names, orientation="h", marker={"color": color}, text=text)
-    figure.update_traces(hovertemplate="%{y}: %{x:.1%}", textposition="auto", textangle=0, cliponaxis=False)
+        figure.add_bar(name=name, x=values, y=names, orientation="h", marker={"color": color})
+    figure.update_traces(hovertemplate="%{y}: %{x:.1%}")
     figure.update_xaxes(title_text="share of the layer's weights", tickformat=".0%", range=[0, 1])
     figure.update_yaxes(autorange="reversed")
     return figure.update_layout(barmode="stack", legend_traceorder="normal")
@@ -143,15 +145,18 @@ def feasible_region(
     order = sorted(range(len(settings)), key=settings.__getitem__)
     xs, ys = [settings[at] for at in order], [costs[at] / unit for at in order]
     figure = sheet(_region_sentence(xs, ys, limit / unit, chosen, setting, cost), key="region", dark=dark)
-    within = [y if y <= limit / unit else None for y in ys]
+    if chosen:
+        cheapest = xs[ys.index(min(ys))]
+        shade = {"fillcolor": BLUISH_GREEN, "opacity": 0.18, "line_width": 0}
+        figure.add_vrect(min(chosen[0], cheapest), max(chosen[0], cheapest), annotation_text="feasible", **shade)
     figure.add_scatter(
-        name="what each setting costs", x=xs, y=ys, mode="lines+markers", line=theme(dark).mean_client,
+        name="what each setting costs",
+        x=xs,
+        y=ys,
+        mode="lines+markers",
+        line=theme(dark).mean_client,
         marker={"size": 6, "symbol": "circle-open", "color": theme(dark).ink},
-    )  # fmt: skip
-    figure.add_scatter(
-        name="keeps the budget", x=xs, y=within, mode="markers",
-        marker={"size": 10, "symbol": "circle", "color": BLUISH_GREEN},
-    )  # fmt: skip
+    )
     ends = [xs[0], xs[-1]]
     line = {"color": VERMILLION, "dash": "dash", "width": 2}
     figure.add_scatter(name="budget", x=ends, y=[limit / unit] * 2, mode="lines", line=line)
