@@ -46,7 +46,7 @@ def planned_bytes(
         about: training decides on them, too.
         dark: for a dark background.
     """
-    if not rows:
+    if len(rows) < 2:  # round 0 trains nothing
         return no_rounds("bytes", dark)
     up, down = (sum(row[way] for row in rows) for way in ("upload_bytes", "download_bytes"))
     last = rows[-1]["round"]
