@@ -47,6 +47,7 @@ def test_without_runs_the_settings_are_shown(dashboard: AppTest) -> None:
     assert "not faster" in said(page)
 
 
+@pytest.mark.slow
 def test_settings_that_cannot_be_are_a_sentence(dashboard: AppTest) -> None:
     page = open_costs(dashboard, **{"data.num_clients": "100000"})
     assert "cannot be shown" in said(page)
@@ -66,6 +67,7 @@ def test_a_run_and_what_its_target_took(dashboard: AppTest, store: RunStore, fin
     assert "file " in page.code[0].value
 
 
+@pytest.mark.slow
 def test_the_dense_reference_stands_beside_it(dashboard: AppTest, store: RunStore, finished_run: bytes) -> None:
     run_id = store.import_run(finished_run)
     execute(store, store.create(SMALL.replace({"strategy.name": "fedavg"})))
@@ -74,6 +76,7 @@ def test_the_dense_reference_stands_beside_it(dashboard: AppTest, store: RunStor
     assert "of the dense run's bytes" in titles(page)[-1]
 
 
+@pytest.mark.slow
 def test_the_sweep_follows_the_structure_and_the_masks(
     dashboard: AppTest, store: RunStore, finished_run: bytes
 ) -> None:
@@ -86,6 +89,7 @@ def test_the_sweep_follows_the_structure_and_the_masks(
     assert "saying which weights are kept" in titles(page)[1] != before
 
 
+@pytest.mark.slow
 def test_times_are_measured_on_a_button(
     dashboard: AppTest, store: RunStore, finished_run: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -107,6 +111,7 @@ def test_onnx_is_written_on_a_button(dashboard: AppTest, store: RunStore, finish
     assert any("ONNX" in button.proto.label for button in page.get("download_button"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["blobs", "rows"])
 def test_a_damaged_run_is_a_sentence(dashboard: AppTest, store: RunStore, finished_run: bytes, damage: str) -> None:
     run_id = store.import_run(finished_run)
@@ -117,8 +122,8 @@ def test_a_damaged_run_is_a_sentence(dashboard: AppTest, store: RunStore, finish
     assert "cannot be shown" in said(open_costs(dashboard, run=run_id))
 
 
-@pytest.mark.parametrize("name", ["dynamic-gate-digits", "fednova-digits", "fedsparsify-brains"])
 @pytest.mark.slow
+@pytest.mark.parametrize("name", ["dynamic-gate-digits", "fednova-digits", "fedsparsify-brains"])
 def test_runs_of_every_kind(dashboard: AppTest, store: RunStore, name: str) -> None:
     small = {"federation.rounds": 1, "federation.local_epochs": 1, "data.num_clients": 3}
     run_id = store.create(recipe(name).replace(small))

@@ -83,6 +83,7 @@ def test_while_it_is_rehearsed_the_page_says_so(dashboard: AppTest, monkeypatch:
     assert "80 % sparsity" in titles(page)[0]
 
 
+@pytest.mark.slow
 def test_the_time_comes_from_a_run_of_this_kind(dashboard: AppTest, store: RunStore, finished_run: bytes) -> None:
     page = open_design(dashboard, **ADDRESS)
     page.button(key="design:time").click().run()
@@ -91,6 +92,7 @@ def test_the_time_comes_from_a_run_of_this_kind(dashboard: AppTest, store: RunSt
     assert page.metric[2].value == "less than 10 s"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("query", "sentence"),
     [
@@ -106,6 +108,7 @@ def test_what_cannot_be_is_refused(dashboard: AppTest, query: dict[str, str], se
     assert titles(page) == []
 
 
+@pytest.mark.slow
 def test_a_schedule_that_ends_early_is_remarked(dashboard: AppTest) -> None:
     page = open_design(dashboard, **ADDRESS | {"strategy.frequency": "2"})
     assert "this schedule ends at a sparsity of" in page.warning[0].value.replace("\\", "")
@@ -130,6 +133,7 @@ def test_a_budget_is_part_of_the_address_and_becomes_a_setting(dashboard: AppTes
     assert "keeps to 60 %" in titles(page)[-1]  # the region is still there
 
 
+@pytest.mark.slow
 def test_an_impossible_budget_is_refused_with_the_nearest(dashboard: AppTest) -> None:
     page = open_design(dashboard, **ADDRESS | {"cost": "bytes", "limit": "0.0001", "scope": "mean"})
     assert "over the budget" in said(page)
@@ -142,6 +146,7 @@ def test_an_impossible_budget_is_refused_with_the_nearest(dashboard: AppTest) ->
     assert "within the budget" in said(page)
 
 
+@pytest.mark.slow
 def test_a_method_without_a_setting_keeps_it_as_it_is_or_not(dashboard: AppTest) -> None:
     fednova = ADDRESS | {"strategy.name": "fednova", "cost": "flops"}
     fednova.pop("strategy.final_sparsity")
@@ -155,6 +160,7 @@ def test_a_method_without_a_setting_keeps_it_as_it_is_or_not(dashboard: AppTest)
         page.button(key="design:use")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("cost", "limit"), [("flops", "many"), ("flops", "-3"), ("flops", "nan"), ("pigs", "3")])
 def test_a_budget_that_cannot_be_is_none(dashboard: AppTest, cost: str, limit: str) -> None:
     page = open_design(dashboard, **ADDRESS, cost=cost, limit=limit, scope="sometimes")
