@@ -35,7 +35,7 @@ LAYERS = {
     "helpers": 5,
     "processes": 5,
     "simulation": 5,
-    "speed": 6,
+    "speed": 5,
     "budgets": 6,
     "runs": 6,
     "privacy": 6,
@@ -50,13 +50,16 @@ LAYERS = {
     "__init__": 8,  # the public names
 }
 # Neighbours in one layer that need each other: a round reads the experiment, a simulation may use processes, which have
-# helpers, the commands speak through the terminal, and slimming has to know where models can be cut.
+# helpers, the commands speak through the terminal, slimming has to know where models can be cut, and who measures speed
+# measures exported networks, in one thread.
 SIDEWAYS = {
     ("lab", "experiment"),
     ("rounds", "experiment"),
     ("rounds", "lab"),
     ("processes", "helpers"),
     ("simulation", "processes"),
+    ("speed", "export"),
+    ("speed", "processes"),
     ("cli", "arguments"),
     ("cli", "terminal"),
     ("cli", "budget_command"),

@@ -165,12 +165,11 @@ def _target(run: RunInfo, past: live.Rows, runs: list[RunInfo]) -> None:
     said = target_sentence(metric, target, own, dense)
     st.markdown(f"{escape(said)}.")
     table = [_row("this run", own)] + ([_row("dense reference (FedAvg)", dense)] if reference else [])
-    left, right = st.columns(2)
-    left.dataframe(table, hide_index=True)
+    st.dataframe(table, hide_index=True)
     if own and dense:
-        chart(target_bars(own, dense, said=said, dark=session.dark()), "costs:target-bars", right)
+        chart(target_bars(own, dense, said=said, dark=session.dark()), "costs:target-bars")
     elif not reference and run.experiment.strategy.name != "fedavg":
-        right.caption(
+        st.caption(
             "No finished run of FedAvg with the same data, model and federation is stored. Choose FedAvg on the page "
             "Run with otherwise these settings: its costs then stand beside these."
         )

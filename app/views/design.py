@@ -9,7 +9,6 @@ from app.charts import chart
 from app.controls import all_controls
 from app.words import escape
 from fedlab_core.budgets import Outlook
-from fedlab_core.costs.codec import encode
 from fedlab_core.experiment import Experiment
 from fedlab_core.plots.design import density_bars, planned_bytes, planned_flops, planned_sparsity
 from fedlab_core.plots.style import format_bytes, format_flops, format_percent
@@ -38,7 +37,7 @@ def page() -> None:
         st.caption("The figures still show the settings before this change.")
     _verdict(shown.outlook, shown.experiment)
     _numbers(shown.outlook, shown.experiment)
-    _figures(shown.outlook, shown.experiment)
+    _figures(shown.outlook)
     budgeting.panel(shown.outlook, shown.experiment)
     with st.expander("The last message, tensor by tensor", icon=":material/mail:"):
         _message(shown.outlook)
@@ -120,17 +119,15 @@ def _measure() -> None:
     outlooks.measure_pace(session.experiment())
 
 
-def _figures(outlook: Outlook, experiment: Experiment) -> None:
+def _figures(outlook: Outlook) -> None:
     dark, rows = session.dark(), outlook.rows
     about_bytes, about_flops = outlook.is_about("bytes"), outlook.is_about("flops")
-    clients = max(1, round(experiment.federation.participation * experiment.data.num_clients))
-    dense = len(encode({**outlook.server.params, **outlook.server.buffers})) * clients
     figures = {
         "sparsity": planned_sparsity(rows, dark=dark),
         "density": density_bars(
             rows[-1]["layer_density"], round=rows[-1]["round"], about=about_flops or about_bytes, dark=dark
         ),
-        "bytes": planned_bytes(rows, dense_bytes_per_round=dense, about=about_bytes, dark=dark),
+        "bytes": planned_bytes(rows, dense_bytes_per_round=outlook.dense_bytes_per_round, about=about_bytes, dark=dark),
         "flops": planned_flops(rows, about=about_flops, dark=dark),
     }
     left, right = st.columns(2)

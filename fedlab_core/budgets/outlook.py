@@ -12,6 +12,7 @@ from fedlab_core.budgets.rehearsal import RoundCosts, rehearsal
 from fedlab_core.costs.codec import TensorCost, describe, encode
 from fedlab_core.lab import Federation
 from fedlab_core.pruning.masks import layer_density, sparsity
+from fedlab_core.rounds import participants
 from fedlab_core.strategies import Cost, Knob
 from fedlab_core.types import ServerState
 
@@ -24,6 +25,7 @@ class Outlook:
         costs: of rounds 0 to T.
         sparsities, targets: after each of them: pruned / prunable weights, and what the schedule asks for, if it does.
         server: after round T; nobody has trained its weights.
+        clients: that take part in a round.
         knob: the setting that decides what the strategy costs.
     """
 
@@ -31,6 +33,7 @@ class Outlook:
     sparsities: list[float]
     targets: list[float | None]
     server: ServerState
+    clients: int
     knob: Knob | None
 
     def spending(self, scope: Scope) -> Spending:
@@ -57,6 +60,11 @@ class Outlook:
         ]
 
     @cached_property
+    def dense_bytes_per_round(self) -> int:
+        """What all clients of a round would send in one direction if no weight were pruned."""
+        return self.clients * len(encode({**self.server.params, **self.server.buffers}))
+
+    @cached_property
     def last_message(self) -> tuple[TensorCost, ...]:
         """The global model after round T as it would be sent: bytes, and the form of the mask, by tensor."""
         return describe(encode({**self.server.params, **self.server.buffers}, self.server.masks))
@@ -71,4 +79,5 @@ def outlook(federation: Federation, on_round: Callable[[int], None] = lambda rou
         sparsities.append(sparsity(one.server.masks))
         on_round(round)
     targets = [strategy.target_sparsity(federation.context(round)) for round in range(len(costs))]
-    return Outlook(costs, sparsities, targets, one.server, strategy.knob)
+    clients = len(participants(federation, federation.context(1)))
+    return Outlook(costs, sparsities, targets, one.server, clients, strategy.knob)

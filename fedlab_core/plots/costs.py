@@ -146,7 +146,7 @@ def flops_bars(flops: NetworkFlops, *, dark: bool = False) -> go.Figure:
         textposition="outside",
         cliponaxis=False,
     )
-    figure.update_xaxes(title_text="FLOPs of a forward pass", tickformat="~s", range=[0, 1.25 * max(counts.values())])
+    figure.update_xaxes(title_text="FLOPs of a forward pass", tickformat="~s", range=[0, 1.45 * max(counts.values())])
     return figure.update_yaxes(autorange="reversed")
 
 

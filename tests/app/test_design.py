@@ -11,7 +11,7 @@ from app import background
 from app.background import Desk, Job
 from fedlab_core.budgets import Spending, rehearse
 from fedlab_core.lab import Federation
-from fedlab_core.plots.style import format_bytes
+from fedlab_core.plots.style import format_bytes, format_percent
 from fedlab_core.runs.store import RunStore
 from tests.app.conftest import SMALL
 
@@ -63,7 +63,7 @@ def test_before_a_run_its_costs_are_known(dashboard: AppTest) -> None:
     up, down = (sum(getattr(one, way) for one in costs) for way in ("upload_bytes", "download_bytes"))
     assert "Feasible" in page.success[0].value
     assert page.metric[0].value == f"{format_bytes(up)} · {format_bytes(down)}"
-    assert page.metric[1].value == f"{100 * Spending.of(costs, 'mean').flops:.1f} % of dense"
+    assert page.metric[1].value == f"{format_percent(Spending.of(costs, 'mean').flops)} of dense"
     assert "about" in page.metric[1].label
     sparsity, density, sent, flops = titles(page)
     assert "80 % sparsity in round 3" in sparsity

@@ -27,6 +27,7 @@ def test_the_last_message_is_the_one_that_the_next_round_would_begin_with() -> N
     seen = outlook(federation)
     (download,) = broadcast(federation, seen.server, [0], federation.context(3))
     parts = sum(cost.num_bytes for cost in seen.last_message) + MESSAGE_BYTES
+    assert seen.clients == 3  # 60 % of five
     groups = len("params/") * len(seen.last_message)  # an assignment says of each tensor what it is
     assert len(download.payload) == parts + groups
 
