@@ -43,6 +43,10 @@ FASTER = 1.1
 """Who is faster by less than this is not faster: repeated measurements differ by as much."""
 
 
+NEARLY = 0.95
+"""A slimmed network with more than this share of the dense FLOPs is as good as whole."""
+
+
 class Turn(NamedTuple):
     """Mean milliseconds of a call, over the calls of a turn.
 
@@ -180,7 +184,7 @@ def verdict(flops: NetworkFlops, times: Mapping[str, Quartiles] | None = None) -
         return "Nothing is pruned: the masked and the slimmed network are the dense one."
     left = flops.slimmed / flops.dense
     gone = f"{flops.sparsity:.0%} of the weights are pruned" if flops.sparsity else "Channels are closed image by image"
-    if left == 1:
+    if left > NEARLY:
         return f"{gone}, but the network is not faster{_times(times, MASKED)}: {_why_not(flops)}."
     rest = f"the slimmed network has {left:.0%} of the dense FLOPs"
     if times is None:
@@ -200,6 +204,11 @@ def verdict(flops: NetworkFlops, times: Mapping[str, Quartiles] | None = None) -
 def _why_not(flops: NetworkFlops) -> str:
     if not flops.sparsity:
         return "PyTorch still computes the closed channels, and throws them away"
+    if flops.slimmed < flops.dense:
+        left = f"{flops.slimmed / flops.dense:.2%}"
+        return (
+            f"nearly all zeros are scattered; without the few units that are gone, {left} of the dense FLOPs are left"
+        )
     if flops.empty_units:
         return (
             f"{flops.empty_units} whole units are gone, but none can be cut here (GroupNorm, say, mixes the channels "

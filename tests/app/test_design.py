@@ -65,7 +65,7 @@ def test_before_a_run_its_costs_are_known(dashboard: AppTest) -> None:
     assert page.metric[0].value == f"{format_bytes(up)} · {format_bytes(down)}"
     assert page.metric[1].value == f"{format_percent(Spending.of(costs, 'mean').flops)} of dense"
     assert "about" in page.metric[1].label
-    sparsity, density, sent, flops = titles(page)
+    sparsity, sent, density, flops = titles(page)  # column by column
     assert "80 % sparsity in round 3" in sparsity
     assert "keeps" in density
     assert "will go up" in sent
