@@ -8,7 +8,16 @@ import streamlit as st
 
 from app import session
 from app.words import STATUS, title
+from fedlab_core.experiment import Experiment
 from fedlab_core.runs.store import RunInfo
+
+
+def dense_reference(runs: Sequence[RunInfo], experiment: Experiment) -> RunInfo | None:
+    """The newest finished run of FedAvg with the same data, model and federation; None for such a run itself."""
+    alike = experiment.replace({"strategy.name": "fedavg"})
+    if alike == experiment:
+        return None
+    return next((run for run in runs if run.status == "finished" and run.experiment == alike), None)
 
 
 def choose_run(runs: Sequence[RunInfo], page: str) -> RunInfo:

@@ -5,7 +5,7 @@ A strategy's settings need nothing here: a new method brings its controls along.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from inspect import cleandoc
 from typing import Any, Literal, get_args, get_origin
 
@@ -15,8 +15,9 @@ from pydantic.fields import FieldInfo
 from app import session
 from app.taste import CHOICES, LABELS, ONLY_FOR, RANGES, STEPS, Range
 from app.words import escape
-from fedlab_core.experiment import Experiment, setting_fields
+from fedlab_core.experiment import Experiment, allowed, setting_fields
 from fedlab_core.strategies import strategy_class, strategy_names
+from fedlab_core.strategies.fedavg import FedAvg
 
 DATA = (
     "data.dataset",
@@ -70,7 +71,9 @@ def strategy_controls() -> None:
     method = strategy_class(name)
     first, *more = [" ".join(part.split()) for part in cleandoc(method.__doc__ or "").split("\n\n")]
     st.caption(escape(f"{first} {method.source}".strip()), help=escape(" ".join(more)) or None)
-    draw(name for name, _ in setting_fields(session.experiment()) if name.startswith("strategy."))
+    own = {key: info for key, info in setting_fields(session.experiment()) if key.startswith("strategy.")}
+    draw(own)
+    st.caption(escape(as_fedavg(name, own)))
     for remark in session.experiment().strategy.remarks(session.experiment().federation.rounds):
         st.caption(f":material/info: {escape(remark)}")
 
@@ -96,11 +99,24 @@ def label(name: str, info: FieldInfo) -> str:
 
 
 def help_text(name: str, info: FieldInfo) -> str:
-    """What it does, the value that turns the method into FedAvg, and its name for links and the command line."""
-    extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
-    fedavg = extra.get("fedavg")
+    """What it does, what is allowed, the value that makes it FedAvg, and its name for links and the command line."""
+    fedavg, rule = _fedavg(info), allowed(info)
     same = f" {fedavg} makes it FedAvg." if fedavg is not None else ""
-    return f"{escape((info.description or '') + same)} `{name}`"
+    text = f"{info.description or ''} {rule[0].upper()}{rule[1:]}.{same}"
+    return f"{escape(text)} `{name}`"
+
+
+def as_fedavg(strategy: str, own: Mapping[str, FieldInfo]) -> str:
+    """Which settings of a strategy make it FedAvg, in one sentence."""
+    if strategy == FedAvg.name:
+        return "This is FedAvg itself."
+    values = [f"{label(name, info)} = {_fedavg(info)}" for name, info in own.items() if _fedavg(info) is not None]
+    return f"It is FedAvg with {' and '.join(values)}." if values else "No setting of it makes it FedAvg."
+
+
+def _fedavg(info: FieldInfo) -> Any:
+    extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
+    return extra.get("fedavg")
 
 
 def _widget(name: str, info: FieldInfo, value: Any) -> None:

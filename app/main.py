@@ -16,9 +16,11 @@ st.set_page_config(page_title="Pruning in federated learning", page_icon=HERE / 
 PAGES = {
     "views/home.py": ("Home", ":material/home:"),
     "views/data.py": ("Data", ":material/bar_chart:"),
+    "views/design.py": ("Design", ":material/architecture:"),
     "views/run.py": ("Run", ":material/play_circle:"),
     "views/masks.py": ("Masks", ":material/grid_on:"),
     "views/clients.py": ("Clients", ":material/groups:"),
+    "views/costs.py": ("Costs", ":material/receipt_long:"),
     "views/runs.py": ("Runs", ":material/list:"),
 }
 

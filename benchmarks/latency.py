@@ -10,44 +10,14 @@ machine does meets them all.
 from __future__ import annotations
 
 import statistics
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from os import PathLike
-from typing import NamedTuple
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from fedlab_core.processes import one_thread
+from fedlab_core.speed import TURNS, Runner, Turn, time_in_turns, torch_runner
 
-Runner = Callable[[], object]
-
-TURNS = 21
-TURN_S = 0.02
-"""A turn has as many calls as fit into so many seconds, at least one."""
-
-
-class Latency(NamedTuple):
-    """Median over the turns of the mean milliseconds of a call.
-
-    Attributes:
-        processor_ms: that the thread was computing. On an idle machine it is what a clock says; on a busy one it leaves
-            out the time in which others had the processor.
-        wall_ms: what a clock says.
-    """
-
-    processor_ms: float
-    wall_ms: float
-
-
-def torch_runner(model: nn.Module, x_BI: Tensor) -> Runner:
-    """Calls a model in evaluation mode; without gradients."""
-
-    def run() -> object:
-        with torch.inference_mode():
-            return model(x_BI)
-
-    return run
+__all__ = ["Runner", "median_latency", "onnx_runner", "torch_runner"]
 
 
 def onnx_runner(path: str | PathLike[str], x_BI: Tensor) -> Runner:
@@ -61,22 +31,7 @@ def onnx_runner(path: str | PathLike[str], x_BI: Tensor) -> Runner:
     return lambda: session.run(None, images)
 
 
-def median_latency(runners: Mapping[str, Runner], turns: int = TURNS) -> dict[str, Latency]:
-    """How long a call of each takes, by name. Each is called before its first turn, to warm up."""
-    times: dict[str, list[Latency]] = {name: [] for name in runners}
-    with one_thread():
-        calls = {name: max(1, int(1000 * TURN_S / _turn(run, 1).wall_ms)) for name, run in runners.items()}
-        for _ in range(turns):
-            for name, run in runners.items():
-                times[name].append(_turn(run, calls[name]))
-    return {name: Latency(*map(statistics.median, zip(*each, strict=True))) for name, each in times.items()}
-
-
-def _turn(run: Runner, calls: int) -> Latency:
-    """Means of some calls after one that brings the network back into the caches."""
-    run()
-    processor_s, wall_s = time.process_time(), time.perf_counter()
-    for _ in range(calls):
-        run()
-    processor_s, wall_s = time.process_time() - processor_s, time.perf_counter() - wall_s
-    return Latency(1000 * processor_s / calls, 1000 * wall_s / calls)
+def median_latency(runners: Mapping[str, Runner], turns: int = TURNS) -> dict[str, Turn]:
+    """How long a call of each takes, by name: medians over the turns."""
+    times = time_in_turns(runners, turns)
+    return {name: Turn(*map(statistics.median, zip(*each, strict=True))) for name, each in times.items()}

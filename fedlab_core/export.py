@@ -94,7 +94,7 @@ def save_onnx(path: Path, model: nn.Module, input_shape: tuple[int, ...]) -> Non
     Raises:
         ValueError: the extra `onnx` is not installed.
     """
-    if missing := [name for name in ("onnx", "onnxscript") if find_spec(name) is None]:
+    if missing := missing_for_onnx():
         raise ValueError(f"ONNX needs {' and '.join(missing)}; install them: pip install 'fedlab_core[onnx]'")
     program = torch.onnx.export(
         model,
@@ -111,6 +111,11 @@ def save_onnx(path: Path, model: nn.Module, input_shape: tuple[int, ...]) -> Non
     assert program is not None  # it is only where the exporter writes the file itself
     ClearMetadataAndDocStringPass()(program.model)  # the paths of this machine's Python files, among others
     program.save(path)
+
+
+def missing_for_onnx() -> list[str]:
+    """The packages that `save_onnx` needs and that are not installed."""
+    return [name for name in ("onnx", "onnxscript") if find_spec(name) is None]
 
 
 def _sort_to_onnx(x: Any, stable: bool = True, dim: int = -1, descending: bool = False) -> Any:

@@ -28,12 +28,14 @@ LAYERS = {
     "strategies": 3,
     "experiment": 4,
     "lab": 4,
+    "encodings": 5,
     "export": 5,
     "measures": 5,
     "rounds": 4,
     "helpers": 5,
     "processes": 5,
     "simulation": 5,
+    "speed": 5,
     "budgets": 6,
     "runs": 6,
     "privacy": 6,
@@ -48,13 +50,16 @@ LAYERS = {
     "__init__": 8,  # the public names
 }
 # Neighbours in one layer that need each other: a round reads the experiment, a simulation may use processes, which have
-# helpers, the commands speak through the terminal, and slimming has to know where models can be cut.
+# helpers, the commands speak through the terminal, slimming has to know where models can be cut, and who measures speed
+# measures exported networks, in one thread.
 SIDEWAYS = {
     ("lab", "experiment"),
     ("rounds", "experiment"),
     ("rounds", "lab"),
     ("processes", "helpers"),
     ("simulation", "processes"),
+    ("speed", "export"),
+    ("speed", "processes"),
     ("cli", "arguments"),
     ("cli", "terminal"),
     ("cli", "budget_command"),

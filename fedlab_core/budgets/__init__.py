@@ -6,9 +6,11 @@ for record in simulate(plan.experiment): ...
 """
 
 from fedlab_core.budgets.budget import TOLERANCE, Budget, Scope, Spending
+from fedlab_core.budgets.outlook import Outlook, outlook
 from fedlab_core.budgets.plan import BudgetError, Offer, Plan, require_one
 from fedlab_core.budgets.practice import practise
-from fedlab_core.budgets.rehearsal import RoundCosts, rehearse
+from fedlab_core.budgets.region import Region, region
+from fedlab_core.budgets.rehearsal import Rehearsed, RoundCosts, rehearsal, rehearse
 from fedlab_core.budgets.solve import solve, survey
 
 __all__ = [
@@ -16,11 +18,17 @@ __all__ = [
     "Budget",
     "BudgetError",
     "Offer",
+    "Outlook",
     "Plan",
+    "Region",
+    "Rehearsed",
     "RoundCosts",
     "Scope",
     "Spending",
+    "outlook",
     "practise",
+    "region",
+    "rehearsal",
     "rehearse",
     "require_one",
     "solve",

@@ -6,7 +6,7 @@ the untrained weights stand in for them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -39,21 +39,35 @@ class RoundCosts(NamedTuple):
     effective_flops: float
 
 
+class Rehearsed(NamedTuple):
+    """One round of a rehearsal: what it costs, and the server after it, whose weights nobody has trained."""
+
+    costs: RoundCosts
+    server: ServerState
+
+
 def rehearse(federation: Federation) -> list[RoundCosts]:
-    """The costs of rounds 0 to T.
+    """The costs of rounds 0 to T."""
+    return [one.costs for one in rehearsal(federation)]
+
+
+def rehearsal(federation: Federation) -> Iterator[Rehearsed]:
+    """Rounds 0 to T in turn.
 
     A method that chooses step by step what is sent (`Knob.by_steps`) trains for real in round 1, and goes on like that:
     our reading.
     """
     start, num_rounds = federation.start(), federation.experiment.federation.rounds
-    costs, server = [RoundCosts(start.upload_bytes, start.download_bytes, 0, 0.0)], start.server
     knob = federation.experiment.strategy.knob
+    one = Rehearsed(RoundCosts(start.upload_bytes, start.download_bytes, 0, 0.0), start.server)
+    yield one
     if knob and knob.by_steps:
-        return costs + [_round(federation, server, federation.context(1), client_side)[0]] * num_rounds
+        one = _round(federation, one.server, federation.context(1), client_side)
+        yield from [one] * num_rounds
+        return
     for round in range(1, num_rounds + 1):
-        spent, server = _round(federation, server, federation.context(round), untrained)
-        costs.append(spent)
-    return costs
+        one = _round(federation, one.server, federation.context(round), untrained)
+        yield one
 
 
 def untrained(
@@ -80,9 +94,7 @@ def _as_received(federation: Federation, received: Assignment) -> Update:
     return program.end(state._replace(num_steps=torch.tensor(1)))  # some programs divide by it
 
 
-def _round(
-    federation: Federation, server: ServerState, ctx: RoundContext, run_clients: RunClients
-) -> tuple[RoundCosts, ServerState]:
+def _round(federation: Federation, server: ServerState, ctx: RoundContext, run_clients: RunClients) -> Rehearsed:
     """As `run_round`, without its measurements."""
     clients, memory = participants(federation, ctx), MaskMemory()
     downloads = broadcast(federation, server, clients, ctx)
@@ -96,4 +108,4 @@ def _round(
         dense_flops(federation, clients),
         sum(report.effective_flops for report in reports),
     )
-    return spent, merge(federation, server, updates, ctx)[1]
+    return Rehearsed(spent, merge(federation, server, updates, ctx)[1])

@@ -42,16 +42,7 @@ def solve(experiment: Experiment, budget: Budget, on_rehearsal: OnRehearsal = qu
     knob = knob_of(experiment, budget)
     if knob is None:
         return _as_it_is(experiment, budget, on_rehearsal)
-    search = Search.of(experiment, budget, knob, on_rehearsal)
-    cheapest = search.at(0)
-    if cheapest.used > 1:
-        most = search.at(search.last)
-        raise BudgetError(
-            f"{cheapest.name} cannot keep to {budget}: it takes from {cheapest.spent} to {budget.say(most.cost)}; "
-            f"nearest is {cheapest.setting}",
-            cheapest,
-        )
-    return search.at(search.within(budget.limit))
+    return Search.of(experiment, budget, knob, on_rehearsal).solution()
 
 
 def _as_it_is(experiment: Experiment, budget: Budget, on_rehearsal: OnRehearsal) -> Plan:
@@ -122,6 +113,18 @@ class Search:
             self.known[place] = Plan(experiment, self.budget, settings, Spending.of(rounds, self.budget.scope))
             self.on_rehearsal()
         return self.known[place]
+
+    def solution(self) -> Plan:
+        """The plan that spends most within the budget. Raises BudgetError where even the cheapest spends more."""
+        cheapest = self.at(0)
+        if cheapest.used > 1:
+            most = self.at(self.last)
+            raise BudgetError(
+                f"{cheapest.name} cannot keep to {self.budget}: it takes from {cheapest.spent} to "
+                f"{self.budget.say(most.cost)}; nearest is {cheapest.setting}",
+                cheapest,
+            )
+        return self.at(self.within(self.budget.limit))
 
     def _settings(self, value: float) -> dict[str, float]:
         strategy, knob = self.federation.experiment.strategy, self.knob

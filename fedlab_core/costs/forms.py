@@ -155,16 +155,24 @@ FORMS: tuple[Form, ...] = (Dense(), Bitmap(), Indices(), Gaps(), Runs())
 """A form's place in this table is its number on the wire: new ones go to the end. A tie goes to the first."""
 
 
-def shortest(pattern: Pattern) -> tuple[int, Plan]:
-    """The form of fewest bytes: its place in `FORMS`, and its plan."""
+def shortest(pattern: Pattern, only: str = "") -> tuple[int, Plan]:
+    """The form of fewest bytes: its place in `FORMS`, and its plan.
+
+    Args:
+        only: the name of the one form to be used, to compare it with the others. Where everything is kept there is
+            still nothing to say, and a mask that it cannot say is a bitmap.
+    """
     best: tuple[int, Plan] | None = None
     for code, form in enumerate(FORMS):
+        if only and form.name not in (only, Dense.name):
+            continue
         plan = form.plan(pattern)
         if plan and (best is None or plan.num_bytes < best[1].num_bytes):
             best = code, plan
         if best and best[1].num_bytes == 0:
             break
-    assert best is not None  # a bitmap can say every mask
+    if best is None:
+        return shortest(pattern, Bitmap.name)  # which can say every mask
     return best
 
 

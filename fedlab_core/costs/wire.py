@@ -66,17 +66,21 @@ class MaskMemory:
     """The masks of the messages before this one, the last of each tensor.
 
     The clients of a round often have the same mask; it need not be worked out again for each of them.
+
+    Args:
+        only: write every mask in the form of this name, to see what the others save; by default in the shortest.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, only: str = "") -> None:
+        self._only = only
         self._written: dict[str, _Written] = {}
         self._read: dict[str, _Read] = {}
 
     def write(self, name: str, mask: Tensor) -> _Written:
-        """`mask` in its shortest form."""
+        """`mask` in its form."""
         last = self._written.get(name)
         if last is None or not torch.equal(last.mask, mask):
-            last = self._written[name] = _written(mask)
+            last = self._written[name] = _written(mask, self._only)
         return last
 
     def read(self, entry: Entry) -> tuple[Tensor, Ints]:
@@ -106,9 +110,9 @@ class _Read(NamedTuple):
     kept_n: Ints
 
 
-def _written(mask: Tensor) -> _Written:
+def _written(mask: Tensor, only: str) -> _Written:
     pattern = Pattern(mask.detach().cpu().reshape(-1).numpy())
-    code, plan = shortest(pattern)
+    code, plan = shortest(pattern, only)
     return _Written(mask.clone(), code, plan.write(), pattern.kept, pattern.kept_n)  # the caller's may change
 
 

@@ -7,8 +7,10 @@ next. Figures over rounds take rows: `rows(records)`, or what the run store give
 
 from fedlab_core.plots.clients import client_bars, participation_heatmap
 from fedlab_core.plots.compare import accuracy_against, schedule_curve
+from fedlab_core.plots.costs import encoding_bars, encoding_sweep, flops_bars, latency_bars, target_bars
 from fedlab_core.plots.curves import accuracy_curve, bytes_ledger, loss_curve, sparsity_curve
 from fedlab_core.plots.data import image_grid, label_heatmap, size_bars
+from fedlab_core.plots.design import density_bars, feasible_region, planned_bytes, planned_flops, planned_sparsity
 from fedlab_core.plots.gates import device_channels_heatmap, open_frequency_heatmap
 from fedlab_core.plots.layers import kept_changes_bars, layer_density_heatmap, overlap_heatmap
 from fedlab_core.plots.masks import mask_map
@@ -24,7 +26,12 @@ __all__ = [
     "attack_against_sparsity",
     "bytes_ledger",
     "client_bars",
+    "density_bars",
     "device_channels_heatmap",
+    "encoding_bars",
+    "encoding_sweep",
+    "feasible_region",
+    "flops_bars",
     "format_bytes",
     "format_flops",
     "format_percent",
@@ -32,16 +39,21 @@ __all__ = [
     "image_grid",
     "kept_changes_bars",
     "label_heatmap",
+    "latency_bars",
     "layer_density_heatmap",
     "loss_curve",
     "mask_map",
     "open_frequency_heatmap",
     "overlap_heatmap",
     "participation_heatmap",
+    "planned_bytes",
+    "planned_flops",
+    "planned_sparsity",
     "round_picture",
     "rows",
     "schedule_curve",
     "size_bars",
     "sparsity_curve",
+    "target_bars",
     "vote_bars",
 ]

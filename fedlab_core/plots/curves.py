@@ -78,12 +78,15 @@ def loss_curve(rows: Sequence[Row], *, x: X = "round", dark: bool = False) -> go
     return figure.update_traces(hovertemplate="%{y:.3g}")
 
 
-def bytes_ledger(rows: Sequence[Row], *, dense_bytes_per_round: float | None = None, dark: bool = False) -> go.Figure:
+def bytes_ledger(
+    rows: Sequence[Row], *, dense_bytes_per_round: float | None = None, title: str = "", dark: bool = False
+) -> go.Figure:
     """Encoded bytes so far, up and down.
 
     Args:
         rows: the run.
         dense_bytes_per_round: what all clients of one round would send in one direction without pruning.
+        title: of the figure; by default a sentence on the latest round.
         dark: for a dark background.
     """
     if not rows:
@@ -98,7 +101,7 @@ def bytes_ledger(rows: Sequence[Row], *, dense_bytes_per_round: float | None = N
         lines["dense, one direction"] = (dense, theme(dark).reference)
     largest = max(up[-1], down[-1], dense[-1])
     divisor, unit = byte_unit(largest)
-    figure = sheet(bytes_sentence(rows, up[-1], down[-1], dense[-1]), key="bytes", dark=dark)
+    figure = sheet(title or bytes_sentence(rows, up[-1], down[-1], dense[-1]), key="bytes", dark=dark)
     for name, (values, line) in lines.items():
         add_line(figure, name, rounds, [value / divisor for value in values], line)
     set_x(figure, "round")
@@ -106,12 +109,18 @@ def bytes_ledger(rows: Sequence[Row], *, dense_bytes_per_round: float | None = N
     return figure.update_traces(hovertemplate=f"%{{y:.3g}} {unit}")
 
 
-def sparsity_curve(rows: Sequence[Row], *, dark: bool = False) -> go.Figure:
-    """Sparsity of the global model against what the schedule asks for; a gap where it asks for nothing."""
+def sparsity_curve(rows: Sequence[Row], *, title: str = "", dark: bool = False) -> go.Figure:
+    """Sparsity of the global model against what the schedule asks for; a gap where it asks for nothing.
+
+    Args:
+        rows: the run.
+        title: of the figure; by default a sentence on the latest round.
+        dark: for a dark background.
+    """
     if not rows:
         return no_rounds("sparsity", dark)
     rounds, target = [row["round"] for row in rows], column(rows, "target_sparsity")
-    figure = sheet(sparsity_sentence(rows), key="sparsity", dark=dark)
+    figure = sheet(title or sparsity_sentence(rows), key="sparsity", dark=dark)
     add_line(figure, "global model", rounds, column(rows, "sparsity"), theme(dark).global_model)
     if last(target) is not None:
         add_line(figure, "target of the schedule", rounds, target, theme(dark).reference)

@@ -16,6 +16,8 @@ from fedlab_core.experiment import Experiment
 from fedlab_core.federation.trainer import OnStep, no_step_hook
 from fedlab_core.processes import one_thread
 from fedlab_core.runs.grid import Cell
+from fedlab_core.runs.info import machine
+from fedlab_core.runs.store import RunStore
 from fedlab_core.simulation import simulate
 
 START_S = 1.5
@@ -66,6 +68,21 @@ def measure(experiment: Experiment, look: OnStep = no_step_hook) -> Pace:
                 break
     start_s, *rounds_s = (later - before for before, later in itertools.pairwise(times))
     return Pace(start_s, statistics.median(rounds_s))
+
+
+def known_pace(store: RunStore, experiment: Experiment) -> Pace | None:
+    """The pace of the newest stored run of this kind that this machine has computed; None without one.
+
+    Its seconds are those of its rounds, over as many processes as it was spread over.
+    """
+    here, alike = machine(), kind(experiment)
+    for run in store.list():
+        if run.rounds_done and kind(run.experiment) == alike and run.machine == here:
+            rounds = store.rows(run.run_id)
+            measured = [row["round_s"] for row in rounds if row["clients"]]
+            if measured:
+                return Pace(rounds[0]["round_s"], statistics.median(measured))
+    return None
 
 
 def calibrate(

@@ -2,9 +2,10 @@
 
 import pytest
 
-from fedlab_core.budgets import Spending, rehearse
+from fedlab_core.budgets import Spending, rehearsal, rehearse
 from fedlab_core.experiment import Experiment
 from fedlab_core.lab import Federation
+from fedlab_core.pruning.masks import sparsity
 from fedlab_core.simulation import simulate
 from fedlab_core.strategies import strategy_class, strategy_names
 from tests.cases import model_for
@@ -51,3 +52,12 @@ def test_salient_gradients_train_one_round_that_stands_for_all() -> None:
     record = next(record for record in simulate(of("dynamic-salient")) if record.round == 1)
     assert (zero.upload_bytes, first.upload_bytes) == (0, record.upload_bytes)
     assert set(others) == {first}
+
+
+def test_a_rehearsal_follows_the_schedule_round_by_round() -> None:
+    experiment = of("fedsparsify-global")
+    federation = Federation.of(experiment)
+    rounds = list(rehearsal(federation))
+    assert [one.costs for one in rounds] == rehearse(federation)
+    asked = [experiment.strategy.target_sparsity(federation.context(round)) for round in range(4)]
+    assert [sparsity(one.server.masks) for one in rounds] == pytest.approx(asked, abs=1e-3)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedlab_core.budgets import Budget, BudgetError, Plan, Spending, rehearse, require_one, solve, survey
+from fedlab_core.budgets import Budget, BudgetError, Plan, Spending, region, rehearse, require_one, solve, survey
 from fedlab_core.budgets.solve import CLOSE, Search, last_within
 from fedlab_core.lab import Federation
 from fedlab_core.strategies import strategy_class, strategy_names
@@ -153,3 +153,19 @@ def test_a_model_that_a_strategy_can_do_nothing_with_is_no_offer() -> None:
     refusal = offers["dynamic-gate"]
     assert isinstance(refusal, BudgetError)
     assert "needs a model.name with 2-D convolutions" in str(refusal)
+
+
+def test_a_region_runs_from_the_cheapest_setting_to_the_most_expensive() -> None:
+    asked = Budget("bytes", 4e5)
+    rehearsals: list[int] = []
+    found = region(of("snip"), asked, points=3, on_rehearsal=lambda: rehearsals.append(1))
+    assert found.offer == solve(of("snip"), asked)
+    costs = [plan.cost for plan in found.plans]
+    assert costs == sorted(costs)
+    assert found.offer in found.plans
+    assert len(rehearsals) == len(found.plans) >= 4
+    refused = region(of("snip"), Budget("bytes", 100), points=2)
+    assert isinstance(refused.offer, BudgetError)
+    assert refused.offer.nearest == refused.plans[0]
+    assert region(of("fedavg"), Budget("flops", 1.01)).plans == []
+    assert isinstance(region(of("fedavg"), Budget("flops", 0.5)).offer, BudgetError)

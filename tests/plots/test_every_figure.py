@@ -9,12 +9,17 @@ import pytest
 import torch
 
 from fedlab_core import plots
+from fedlab_core.costs.target import CostsToTarget
+from fedlab_core.encodings import message_bytes
 from fedlab_core.plots.style import DARK, LIGHT
+from fedlab_core.speed import NetworkFlops, Quartiles
 
 from .conftest import MakeRun
 
 Run = Sequence[Mapping[str, Any]]
 MASK = torch.arange(12).reshape(3, 4) % 3 > 0
+MESSAGE = message_bytes({"fc": torch.ones(3, 4)}, {}, {"fc": MASK})
+TOOK = CostsToTarget(3, 300, 200, 5000, 4000)
 NAMES = ["client 0", "client 1"]
 ATTACKED = [
     {"sparsity": sparsity, "gap": 0.4 - 0.2 * sparsity, "auc": {"black-box": 0.8, "white-box": 0.8 - 0.1 * sparsity}}
@@ -30,6 +35,9 @@ OVER_ROUNDS: dict[str, Callable[[Run, bool], go.Figure]] = {
     "sparsity": lambda run, dark: plots.sparsity_curve(run, dark=dark),
     "density": lambda run, dark: plots.layer_density_heatmap(run, dark=dark),
     "runs": lambda run, dark: plots.accuracy_against({"a run": run} if run else {}, dark=dark),
+    "planned sparsity": lambda run, dark: plots.planned_sparsity(run, dark=dark),
+    "planned bytes": lambda run, dark: plots.planned_bytes(run, dense_bytes_per_round=1e6, dark=dark),
+    "planned flops": lambda run, dark: plots.planned_flops(run, dark=dark),
 }
 OTHERS: dict[str, Callable[[bool], go.Figure]] = {
     "mask": lambda dark: plots.mask_map(MASK, dark=dark),
@@ -48,6 +56,16 @@ OTHERS: dict[str, Callable[[bool], go.Figure]] = {
     "picture": lambda dark: plots.round_picture(dark=dark),
     "schedule": lambda dark: plots.schedule_curve({"cubic": [0.1, 0.9]}, dark=dark),
     "attack": lambda dark: plots.attack_against_sparsity(ATTACKED, dark=dark),
+    "planned density": lambda dark: plots.density_bars({"fc": 0.5, "head": 1.0}, round=3, about=True, dark=dark),
+    "region": lambda dark: plots.feasible_region(
+        [0.0, 0.9], [1.0, 0.2], limit=0.5, chosen=(0.6, 0.5), setting="S", cost="flops", dark=dark
+    ),
+    "encodings": lambda dark: plots.encoding_bars(MESSAGE, dark=dark),
+    "sweep": lambda dark: plots.encoding_sweep([MESSAGE], MESSAGE, dark=dark),
+    "masks alone": lambda dark: plots.encoding_sweep([MESSAGE], masks_alone=True, dark=dark),
+    "flops": lambda dark: plots.flops_bars(NetworkFlops(100, 40.0, 60, 0.6, 0), dark=dark),
+    "latency": lambda dark: plots.latency_bars({"dense": Quartiles(1, 2, 3)}, batch=32, dark=dark),
+    "target": lambda dark: plots.target_bars(TOOK, TOOK._replace(round=6), said="It took 3 rounds", dark=dark),
 }
 EMPTY: dict[str, Callable[[], go.Figure]] = {
     **{name: lambda make=make: make([], False) for name, make in OVER_ROUNDS.items()},
@@ -64,6 +82,10 @@ EMPTY: dict[str, Callable[[], go.Figure]] = {
     "images": lambda: plots.image_grid(np.zeros((0, 4, 4, 1), np.uint8), []),
     "schedule": lambda: plots.schedule_curve({}),
     "attack": lambda: plots.attack_against_sparsity([]),
+    "planned density": lambda: plots.density_bars({}, round=0),
+    "region": lambda: plots.feasible_region([], [], limit=1, chosen=None, setting="", cost="flops"),
+    "sweep": lambda: plots.encoding_sweep([]),
+    "latency": lambda: plots.latency_bars({}, batch=32),
     "schedule of no rounds": lambda: plots.schedule_curve({"cubic": []}),
 }
 
