@@ -27,7 +27,7 @@ page = st.navigation(
     position="hidden",  # drawn below: Streamlit's own links would lose the configuration, which is in the address
 )
 with st.spinner("Starting …"):  # the core is imported once, by the first page that is opened
-    from app import engine, session
+    from app import engine, session, share
     from app.words import escape
 
     session.adopt()
@@ -37,9 +37,10 @@ with st.spinner("Starting …"):  # the core is imported once, by the first page
         st.error(escape(str(error)), icon=":material/database_off:")
         st.stop()
 
-with st.container(horizontal=True):
+with st.container(horizontal=True, vertical_alignment="center"):
     for path, (title, icon) in PAGES.items():
         st.page_link(path, label=title, icon=icon, query_params=session.address())
+    share.share_button()
 complaints = st.container()
 page.run()
 with complaints:
