@@ -20,6 +20,7 @@ PAGES = {
     "views/masks.py": ("Masks", ":material/grid_on:"),
     "views/clients.py": ("Clients", ":material/groups:"),
     "views/runs.py": ("Runs", ":material/list:"),
+    "views/help.py": ("Help", ":material/help:"),
 }
 
 page = st.navigation(

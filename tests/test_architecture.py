@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[1]
 # An import may only point to a lower layer; files of one folder may import each other.
 LAYERS = {
     "__version__": 0,
+    "glossary": 0,
     "metrics": 0,
     "types": 0,
     "data": 1,
