@@ -19,6 +19,7 @@ PAGES = {
     "views/run.py": ("Run", ":material/play_circle:"),
     "views/masks.py": ("Masks", ":material/grid_on:"),
     "views/clients.py": ("Clients", ":material/groups:"),
+    "views/privacy.py": ("Privacy", ":material/lock:"),
     "views/runs.py": ("Runs", ":material/list:"),
     "views/help.py": ("Help", ":material/help:"),
 }

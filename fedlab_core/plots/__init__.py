@@ -12,7 +12,7 @@ from fedlab_core.plots.data import image_grid, label_heatmap, size_bars
 from fedlab_core.plots.gates import device_channels_heatmap, open_frequency_heatmap
 from fedlab_core.plots.layers import kept_changes_bars, layer_density_heatmap, overlap_heatmap
 from fedlab_core.plots.masks import mask_map
-from fedlab_core.plots.privacy import attack_against_sparsity
+from fedlab_core.plots.privacy import attack_against_sparsity, attack_roc
 from fedlab_core.plots.records import rows
 from fedlab_core.plots.rounds import round_picture
 from fedlab_core.plots.style import format_bytes, format_flops, format_percent, format_points
@@ -22,6 +22,7 @@ __all__ = [
     "accuracy_against",
     "accuracy_curve",
     "attack_against_sparsity",
+    "attack_roc",
     "bytes_ledger",
     "client_bars",
     "device_channels_heatmap",

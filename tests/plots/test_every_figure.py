@@ -48,6 +48,7 @@ OTHERS: dict[str, Callable[[bool], go.Figure]] = {
     "picture": lambda dark: plots.round_picture(dark=dark),
     "schedule": lambda dark: plots.schedule_curve({"cubic": [0.1, 0.9]}, dark=dark),
     "attack": lambda dark: plots.attack_against_sparsity(ATTACKED, dark=dark),
+    "roc": lambda dark: plots.attack_roc({"black-box": [0.5] * 101}, {"black-box": 0.5}, dark=dark),
 }
 EMPTY: dict[str, Callable[[], go.Figure]] = {
     **{name: lambda make=make: make([], False) for name, make in OVER_ROUNDS.items()},
@@ -64,6 +65,7 @@ EMPTY: dict[str, Callable[[], go.Figure]] = {
     "images": lambda: plots.image_grid(np.zeros((0, 4, 4, 1), np.uint8), []),
     "schedule": lambda: plots.schedule_curve({}),
     "attack": lambda: plots.attack_against_sparsity([]),
+    "roc": lambda: plots.attack_roc({}, {}),
     "schedule of no rounds": lambda: plots.schedule_curve({"cubic": []}),
 }
 
