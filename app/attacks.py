@@ -1,20 +1,31 @@
-"""Attacks on stored models: one after the other in a thread of their own, watched from the page, kept in memory."""
+"""Attacks on stored models: `fedlab attack`, one after the other in a process of its own, kept in memory.
+
+In a thread of the server an attack would take the interpreter from the pages.
+"""
 
 from __future__ import annotations
 
+import atexit
+import json
 import queue
+import re
+import subprocess
+import sys
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
-from fedlab_core.lab import Federation
-from fedlab_core.privacy import ACCESSES, MembershipReport, attack_membership, draw_suspects
-from fedlab_core.pruning.masks import sparsity
 from fedlab_core.runs.store import RunStore
 
-Reports = dict[str, MembershipReport]
-"""By what the attacker has: black-box, white-box."""
+Reports = dict[str, dict[str, Any]]
+"""By what the attacker has, black-box or white-box: a `MembershipReport` as plain numbers."""
+
+_ACCESSES = ("black-box", "white-box")
+_PROGRESS = re.compile(r"(\d+)/(\d+) ")
 
 
 @dataclass
@@ -33,16 +44,16 @@ class Job:
     error: str = ""
     over: bool = False
 
-    def count(self) -> None:
-        """One more client has been asked about."""
-        self.asked += 1
+
+Attack = Callable[[Path, Job], dict[str, Any]]
+"""Attacks the run of a job in a store; what `fedlab attack --json` prints. Raises ValueError."""
 
 
 class Attacks:
-    """The newest job of every run, and the thread that does them; a daemon, so that closing does not wait for it."""
+    """The newest job of every run, and the thread that has them done; a daemon: closing does not wait for it."""
 
-    def __init__(self, store: RunStore) -> None:
-        self._store = store
+    def __init__(self, store: RunStore, attack: Attack) -> None:
+        self._store, self._attack = store, attack
         self._jobs: dict[str, Job] = {}
         self._waiting: queue.Queue[Job] = queue.Queue()
         self._lock = threading.Lock()
@@ -69,23 +80,36 @@ class Attacks:
         while True:
             job = self._waiting.get()
             try:
-                self._attack(job)
-            except (ValueError, RuntimeError) as error:  # damaged, data or an accelerator not here, too few clients
+                found = self._attack(self._store.path, job)
+                job.round = found["round"]
+                job.sparsity = next(r["sparsity"] for r in self._store.rows(job.run_id) if r["round"] == job.round)
+                job.reports = {access: found[access] for access in _ACCESSES if access in found}
+            except (ValueError, OSError) as error:  # damaged, deleted, data that are not here, too few clients
                 job.error = str(error)
             job.over = True
             self._waiting.task_done()
 
-    def _attack(self, job: Job) -> None:
-        job.round, server = self._store.state(job.run_id, job.round)
-        job.sparsity = sparsity(server.masks)
-        lab = Federation.of(self._store.get(job.run_id).experiment)  # its own: the pages use theirs meanwhile
-        trained = self._store.took_part(job.run_id)
-        job.total = len(ACCESSES) * len(draw_suspects(lab.data, trained=trained))
-        for access in ACCESSES:
-            job.reports[access] = attack_membership(lab, server, access=access, trained=trained, on_client=job.count)
+
+def by_command(store_path: Path, job: Job) -> dict[str, Any]:
+    """`fedlab attack` as a process, which ends with this one; its progress bar moves the job's."""
+    command = [sys.executable, "-m", "fedlab_core.cli", "attack", job.run_id, "--json", "--store", str(store_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        atexit.register(process.kill)
+        assert process.stderr is not None
+        assert process.stdout is not None
+        said = ""
+        for said in process.stderr:  # text mode: a bar's carriage returns end lines, too
+            if counts := _PROGRESS.search(said):
+                job.asked, job.total = int(counts[1]), int(counts[2])
+        printed = process.stdout.read()
+    atexit.unregister(process.kill)
+    if process.returncode:
+        raise ValueError(said.strip() or f"the attack ended with code {process.returncode}")
+    found: dict[str, Any] = json.loads(printed)
+    return found
 
 
 @st.cache_resource(show_spinner=False)
 def attacks(_store: RunStore, path: str) -> Attacks:
     """Those of this server and its store; all windows share them, as they share runs."""
-    return Attacks(_store)
+    return Attacks(_store, by_command)

@@ -12,6 +12,7 @@ from app.charts import chart
 from app.choose import choose_run
 from app.words import escape, title
 from fedlab_core.experiment import Experiment
+from fedlab_core.metrics import Metric, metric_of
 from fedlab_core.plots.privacy import attack_against_sparsity, attack_roc
 from fedlab_core.plots.style import format_gap, format_percent, format_score
 from fedlab_core.runs.store import RunInfo
@@ -83,7 +84,7 @@ def _watched(run: RunInfo, alike: Sequence[RunInfo], was_busy: bool) -> None:
     if job is None:
         st.info("Press **Attack**: it takes some seconds, longer for large models.", icon=":material/lock_open:")
     else:
-        _result(job)
+        _result(run, job)
     _beside_each_other(alike)
 
 
@@ -121,42 +122,47 @@ def _attack(run_ids: Sequence[str]) -> None:
         attacks(store, str(store.path)).start(run_id)
 
 
-def _result(job: Job) -> None:
+def _result(run: RunInfo, job: Job) -> None:
     """Progress, or what was found."""
     if job.error:
         st.error(f"This run cannot be attacked: {escape(job.error)}.", icon=":material/error:")
         return
     if not job.over:
-        how_far = f"{job.asked} of {job.total} looks at a client" if job.total else "waiting, or loading the data"
+        how_far = f"{job.asked} of {job.total} looks at a client" if job.total else "waiting, or starting"
         share = min(1.0, job.asked / job.total) if job.total else 0.0
         st.progress(share, f"Attacking the model after round {job.round}: {how_far} …")
         return
     one = next(iter(job.reports.values()))
     st.caption(
-        f"The model after round {job.round}: {one.clients} clients that took part attack each other; "
-        f"{one.suspects:,} examples, half of them members."
+        f"The model after round {job.round}: {one['clients']} clients that took part attack each other; "
+        f"{one['suspects']:,} examples, half of them members."
     )
-    _numbers(job.reports)
-    rocs = {access: report.roc for access, report in job.reports.items()}
-    areas = {access: report.auc for access, report in job.reports.items()}
+    _numbers(job.reports, metric_of(run.last_row or {}))
+    rocs = {access: report["roc"] for access, report in job.reports.items()}
+    areas = {access: report["auc"] for access, report in job.reports.items()}
     chart(attack_roc(rocs, areas, dark=session.dark()), "privacy:roc")
 
 
-def _numbers(reports: Reports) -> None:
+def _numbers(reports: Reports, metric: Metric) -> None:
     """The attacks in figures, and the gap that is said to explain them."""
     one = next(iter(reports.values()))
-    gap = ("−" if one.generalisation_gap < 0 else "") + format_gap(one.metric, one.generalisation_gap)
-    scores = f"{format_score(one.metric, one.train_score)} training, {format_score(one.metric, one.test_score)} test."
+    gap = ("−" if one["generalisation_gap"] < 0 else "") + format_gap(metric, one["generalisation_gap"])
+    train, test = (format_score(metric, one[field]) for field in ("train_score", "test_score"))
     with st.container(horizontal=True, gap="large"):
         for access, report in reports.items():
-            rate = report.tpr_at_low_fpr
+            rate = report["tpr_at_low_fpr"]
             for name, value, help_text in (
-                ("AUC", f"{report.auc:.3f}", "0.5 is guessing. Mean over ordered pairs of clients."),
-                ("accuracy", format_percent(report.accuracy), "50 % is guessing."),
+                ("AUC", f"{report['auc']:.3f}", "0.5 is guessing. Mean over ordered pairs of clients."),
+                ("accuracy", format_percent(report["accuracy"]), "50 % is guessing."),
                 ("TPR at 1 % FPR", "too few" if rate is None else format_percent(rate), LOW_FPR),
             ):
                 st.metric(f"{access}: {name}", value, help=help_text, width="content")
-        st.metric("Generalisation gap", gap, help=f"Of the model's {one.metric.name}: {scores}", width="content")
+        st.metric(
+            "Generalisation gap",
+            gap,
+            help=f"Of the model's {metric.name}: {train} training, {test} test.",
+            width="content",
+        )
 
 
 def _beside_each_other(alike: Sequence[RunInfo]) -> None:
@@ -164,17 +170,17 @@ def _beside_each_other(alike: Sequence[RunInfo]) -> None:
     found = [(run, job) for run in alike if (job := _job(run)) and job.over and not job.error]
     if len({round(job.sparsity, 3) for _, job in found}) < 2:
         return
-    gaps = [next(iter(job.reports.values())) for _, job in found]  # the same for every access
     rows = [
         {
             "sparsity": job.sparsity,
-            "gap": one.generalisation_gap,
-            "auc": {access: report.auc for access, report in job.reports.items()},
+            "gap": next(iter(job.reports.values()))["generalisation_gap"],  # of the model: the same for every attack
+            "auc": {access: report["auc"] for access, report in job.reports.items()},
         }
-        for (_, job), one in zip(found, gaps, strict=True)
+        for _, job in found
     ]
     st.subheader("Against sparsity", anchor=False)
-    chart(attack_against_sparsity(rows, metric=gaps[0].metric, dark=session.dark()), "privacy:sparsity")
+    metric = metric_of(found[0][0].last_row or {})
+    chart(attack_against_sparsity(rows, metric=metric, dark=session.dark()), "privacy:sparsity")
     names = escape("; ".join(title(run) for run, _ in found))
     st.caption(
         f"{len(found)} attacked runs: {names}. They may differ in their methods, too: for what sparsity alone does, "

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
+from pathlib import Path
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import engine
-from app.attacks import Attacks, attacks
+from app.attacks import Attacks, Job, attacks, by_command
 from fedlab_core.lab import Federation
 from fedlab_core.plots.style import format_percent
 from fedlab_core.privacy import attack_membership
+from fedlab_core.privacy.text import as_row
 from fedlab_core.runs.execute import execute
 from fedlab_core.runs.store import RunStore
 from tests.app.conftest import SMALL
@@ -23,10 +26,18 @@ def under_test() -> Attacks:
     return attacks(engine.store(), str(engine.store().path))
 
 
+def in_this_process(store_path: Path, job: Job) -> dict[str, Any]:
+    """Only the attack that takes no gradients, and no process to start."""
+    with RunStore(store_path) as store:
+        round, server = store.state(job.run_id)
+        lab = Federation.of(store.get(job.run_id).experiment)
+        report = attack_membership(lab, server, trained=store.took_part(job.run_id))
+    return {"round": round, "black-box": as_row(report)}
+
+
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only the attack that takes no gradients."""
-    monkeypatch.setattr("app.attacks.ACCESSES", ("black-box",))
+    monkeypatch.setattr("app.attacks.by_command", in_this_process)
 
 
 def test_with_an_empty_store(dashboard: AppTest) -> None:
@@ -47,7 +58,18 @@ def test_both_attacks_are_made_from_an_answer_and_from_gradients(
     assert len(labels) == 7
     job = under_test().newest(run_id)
     assert job is not None
-    assert job.asked == job.total == 8, "four clients, twice"
+    assert job.total == 8, "four clients, twice"
+    by_hand = in_this_process(store.path, job)["black-box"]
+    assert {name: job.reports["black-box"][name] for name in ("auc", "accuracy", "clients")} == {
+        name: by_hand[name] for name in ("auc", "accuracy", "clients")
+    }
+    assert job.reports["black-box"]["roc"] == list(by_hand["roc"])
+
+
+@pytest.mark.slow
+def test_what_the_command_refuses_is_said_in_its_words(store: RunStore) -> None:
+    with pytest.raises(ValueError, match=r"^there is no run 'nobody'$"):
+        by_command(store.path, Job("nobody", 0))
 
 
 @pytest.mark.usefixtures("quick")
