@@ -17,6 +17,7 @@ PAGES = {
     "views/home.py": ("Home", ":material/home:"),
     "views/data.py": ("Data", ":material/bar_chart:"),
     "views/run.py": ("Run", ":material/play_circle:"),
+    "views/theatre.py": ("Theatre", ":material/theaters:"),
     "views/masks.py": ("Masks", ":material/grid_on:"),
     "views/clients.py": ("Clients", ":material/groups:"),
     "views/privacy.py": ("Privacy", ":material/lock:"),

@@ -35,6 +35,7 @@ LAYERS = {
     "helpers": 5,
     "processes": 5,
     "simulation": 5,
+    "theatre": 5,
     "budgets": 6,
     "runs": 6,
     "privacy": 6,
@@ -49,13 +50,15 @@ LAYERS = {
     "__init__": 8,  # the public names
 }
 # Neighbours in one layer that need each other: a round reads the experiment, a simulation may use processes, which have
-# helpers, the commands speak through the terminal, and slimming has to know where models can be cut.
+# helpers, scenes are measured, the commands speak through the terminal, and slimming has to know where models can be
+# cut.
 SIDEWAYS = {
     ("lab", "experiment"),
     ("rounds", "experiment"),
     ("rounds", "lab"),
     ("processes", "helpers"),
     ("simulation", "processes"),
+    ("theatre", "measures"),
     ("cli", "arguments"),
     ("cli", "terminal"),
     ("cli", "budget_command"),

@@ -16,6 +16,7 @@ from fedlab_core.plots.privacy import attack_against_sparsity, attack_roc
 from fedlab_core.plots.records import rows
 from fedlab_core.plots.rounds import round_picture
 from fedlab_core.plots.style import format_bytes, format_flops, format_percent, format_points
+from fedlab_core.plots.theatre import scene_picture
 from fedlab_core.plots.votes import vote_bars
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "participation_heatmap",
     "round_picture",
     "rows",
+    "scene_picture",
     "schedule_curve",
     "size_bars",
     "sparsity_curve",
