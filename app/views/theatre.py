@@ -14,6 +14,10 @@ from fedlab_core.theatre import Scene, scenes
 from fedlab_core.types import ServerState
 
 
+END = "end"
+"""In the address: the last step of a round, whichever that is."""
+
+
 def page() -> None:
     """A run, a round, a step; Back and Next go through all of them."""
     runs = [run for run in engine.store().list() if run.last_row and run.last_row["clients"]]
@@ -22,10 +26,13 @@ def page() -> None:
             "No round has been run yet. Start a run on the page **Run**, then come back.", icon=":material/theaters:"
         )
         return
-    run = choose_run(runs, "theatre")
+    left, right = st.columns(2)
+    with left:
+        run = choose_run(runs, "theatre")
     try:
         rounds = [row["round"] for row in live.rows(run.run_id) if row["clients"]]
-        round_ = _choose_round(rounds)
+        with right:
+            round_ = _choose_round(rounds)
         acts = _scenes(run.run_id, round_)
     except ValueError as error:  # damaged, deleted in another window, or data that are not here
         st.error(f"This round cannot be shown: {escape(str(error))}.", icon=":material/error:")
@@ -37,10 +44,9 @@ def _act(acts: list[Scene], rounds: list[int]) -> None:
     """The step of the address, with the buttons that lead to its neighbours."""
     steps = [scene.step for scene in acts]
     wanted = session.looked_at("step")
-    at = steps.index(wanted) if wanted in steps else 0
+    at = steps.index(wanted) if wanted in steps else len(steps) - 1 if wanted == END else 0
     scene, place = acts[at], rounds.index(acts[at].round)
-    # Going back over the beginning of a round leads to the first step of the one before.
-    back = (scene.round, steps[at - 1]) if at else (rounds[max(place - 1, 0)], steps[0])
+    back = (scene.round, steps[at - 1]) if at else (rounds[max(place - 1, 0)], END)
     on = (scene.round, steps[at + 1]) if at + 1 < len(steps) else (rounds[min(place + 1, len(rounds) - 1)], steps[0])
     first, last = not at and not place, at + 1 == len(steps) and place + 1 == len(rounds)
     left, right = st.columns(2)

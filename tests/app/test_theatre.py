@@ -38,6 +38,9 @@ def test_next_and_back_go_through_the_whole_run(dashboard: AppTest, store: RunSt
     assert (page.query_params["round"], page.query_params["step"]) == ("3", "purge")
     page.button(key="theatre:back").click().run()
     assert heading(page) == "Round 3, step 4 of 5: merge"
+    for _ in range(4):
+        page.button(key="theatre:back").click().run()
+    assert heading(page) == "Round 2, step 5 of 5: prune on the server"
 
 
 def test_an_address_opens_a_step_with_the_numbers_of_its_round(
