@@ -13,8 +13,8 @@ from fedlab_core.runs.store import RunInfo, RunStore
 from fedlab_core.theatre import Scene, scenes
 from fedlab_core.types import ServerState
 
+# In the address: the last step of a round, whichever that is.
 END = "end"
-"""In the address: the last step of a round, whichever that is."""
 
 
 def page() -> None:

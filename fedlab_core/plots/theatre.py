@@ -48,7 +48,7 @@ def scene_picture(scene: Scene, number: int, of: int, *, dark: bool = False) -> 
         dark: for a dark background.
     """
     where = f"Round {scene.round}, step {number} of {of}: {NAMES[scene.step].lower()}"
-    figure = sheet(scene_sentence(scene), key="theatre", dark=dark, subtitle=where, height=480)
+    figure = sheet(scene_sentence(scene), key="theatre", dark=dark, subtitle=where, height=430)
     figure.update_layout(title_font_size=20, title_subtitle_font_size=15)
     figure.update_xaxes(visible=False, range=[0, 12], fixedrange=True)
     figure.update_yaxes(visible=False, range=[0, 5.9], fixedrange=True)
