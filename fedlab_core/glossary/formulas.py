@@ -109,8 +109,8 @@ _DYNAMIC = (
         "Gate of a convolution",
         r"g = \text{ReLU}(W_g\, \bar{x} + b_g), \qquad y = \text{ReLU}\bigl(\text{norm}(\text{conv}(x)) \odot"
         r" \text{top}_k(g)\bigr), \quad k = \text{round}(r\, C_{\text{out}})",
-        "Means $\\bar{x}$ of the input's maps (in residual networks their sigmoid, our choice) open $k$ channels. With a "
-        "share $r$ before and after, a layer computes about $r^2$ of its FLOPs.",
+        "Means $\\bar{x}$ of the input's maps (in residual networks their sigmoid, our choice) open $k$ channels. With "
+        "a share $r$ before and after, a layer computes about $r^2$ of its FLOPs.",
         "Yu et al. 2021, arXiv 2106.06921, version 1 and its code",
     ),
     Formula(
