@@ -15,6 +15,7 @@ from fedlab_core.data.datasets import dataset_metric
 from fedlab_core.metrics import ACCURACY, MAE, Metric, metric_of
 from fedlab_core.plots.curves import accuracy_curve, bytes_ledger, loss_curve, sparsity_curve
 from fedlab_core.plots.style import format_bytes, format_flops, format_percent, format_score
+from fedlab_core.runs.share import rounds_csv
 from fedlab_core.runs.store import RunInfo
 
 POLL_S = 0.4
@@ -86,6 +87,16 @@ def _draw(run_id: str, drawn_status: str) -> None:
     _curves(run, past)
     with st.expander("Round log", icon=":material/table_rows:"):
         _log(past)
+        st.download_button(
+            "CSV",
+            lambda: rounds_csv(past),
+            file_name=f"fedlab-run-{run.run_id}.csv",
+            mime="text/csv",
+            icon=":material/table:",
+            key="live:csv",
+            on_click="ignore",
+            help="Every round as a row, one column a field.",
+        )
 
 
 def _numbers(run: RunInfo, past: Rows) -> None:

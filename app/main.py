@@ -18,10 +18,13 @@ PAGES = {
     "views/data.py": ("Data", ":material/bar_chart:"),
     "views/design.py": ("Design", ":material/architecture:"),
     "views/run.py": ("Run", ":material/play_circle:"),
+    "views/theatre.py": ("Theatre", ":material/theaters:"),
     "views/masks.py": ("Masks", ":material/grid_on:"),
     "views/clients.py": ("Clients", ":material/groups:"),
     "views/costs.py": ("Costs", ":material/receipt_long:"),
+    "views/privacy.py": ("Privacy", ":material/lock:"),
     "views/runs.py": ("Runs", ":material/list:"),
+    "views/help.py": ("Help", ":material/help:"),
 }
 
 page = st.navigation(
@@ -29,7 +32,7 @@ page = st.navigation(
     position="hidden",  # drawn below: Streamlit's own links would lose the configuration, which is in the address
 )
 with st.spinner("Starting …"):  # the core is imported once, by the first page that is opened
-    from app import engine, session
+    from app import engine, session, share
     from app.words import escape
 
     session.adopt()
@@ -39,9 +42,10 @@ with st.spinner("Starting …"):  # the core is imported once, by the first page
         st.error(escape(str(error)), icon=":material/database_off:")
         st.stop()
 
-with st.container(horizontal=True):
+with st.container(horizontal=True, vertical_alignment="center"):
     for path, (title, icon) in PAGES.items():
         st.page_link(path, label=title, icon=icon, query_params=session.address())
+    share.share_button()
 complaints = st.container()
 page.run()
 with complaints:

@@ -35,6 +35,8 @@ VIEW_KEYS = (
     "cost",
     "limit",
     "scope",
+    "find",
+    "step",
 )
 """What is looked at, beside the configuration: the opened run, and what of it is drawn."""
 

@@ -6,7 +6,6 @@ import re
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from fedlab_core.data.datasets import dataset_metric
 from fedlab_core.experiment import Experiment
 from fedlab_core.plots.style import format_percent
 from fedlab_core.runs.store import RunInfo, Status
@@ -72,19 +71,6 @@ def changes(new: Experiment, old: Experiment) -> list[str]:
     """What `new` has differently, one "setting: old → new" each."""
     before = old.settings()
     return [f"{name}: {_short(before.get(name))} → {_short(value)}" for name, value in new.changes_from(old).items()]
-
-
-def snippet(experiment: Experiment) -> str:
-    """Python that runs the experiment."""
-    method = {"strategy.name": experiment.strategy.name}
-    settings = method | experiment.changes_from(Experiment().replace(method))
-    lines = "".join(f"    {name!r}: {value!r},\n" for name, value in settings.items())
-    return (
-        "from fedlab_core import Experiment, simulate\n\n"
-        f"experiment = Experiment().replace({{\n{lines}}})\n"
-        "for record in simulate(experiment):\n"
-        f"    print(record.round, record.{dataset_metric(experiment.data.dataset).test}, record.sparsity)"
-    )
 
 
 def _short(value: Any) -> str:

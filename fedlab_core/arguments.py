@@ -26,7 +26,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
 
 
 def changes_of(settings: Sequence[str], rounds: str) -> dict[str, str]:
-    """`key=value` pairs as settings.
+    """`key=value` pairs as settings; a value is taken as it is, for the name of a file may end in a space.
 
     Raises:
         ValueError: a pair without a key or an equals sign.
@@ -36,7 +36,7 @@ def changes_of(settings: Sequence[str], rounds: str) -> dict[str, str]:
         key, equals, value = pair.partition("=")
         if not equals or not key.strip():
             raise ValueError(f"--set is {pair!r}; allowed is KEY=VALUE, for example data.alpha=0.1")
-        changes[key.strip()] = value.strip()
+        changes[key.strip()] = value
     return changes | ({"federation.rounds": rounds} if rounds else {})
 
 

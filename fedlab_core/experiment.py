@@ -168,13 +168,13 @@ class Experiment(_Section):
         nested = self.model_dump(mode="json")
         return {f"{section}.{key}": value for section, keys in nested.items() for key, value in keys.items()}
 
-    def to_query(self) -> dict[str, str]:
-        """Short flat form for links: the method, and every setting that differs from a default experiment with it.
+    def to_query(self, start: Experiment | None = None) -> dict[str, str]:
+        """Short flat form for links: the method, and every setting that differs from `start` with that method.
 
-        `Experiment().replace(query)` gives the same object.
+        `start.replace(query)` gives the same object; without one it is `Experiment()`.
         """
         method = {"strategy.name": self.strategy.name}
-        settings = method | self.changes_from(Experiment().replace(method))
+        settings = method | self.changes_from((start or Experiment()).replace(method))
         return {key: value if isinstance(value, str) else json.dumps(value) for key, value in settings.items()}
 
     def changes_from(self, other: Experiment) -> dict[str, Any]:

@@ -197,22 +197,6 @@ def _sweep_progress(
         yield advance, end, write
 
 
-def _took_part(store: RunStore, info: RunInfo) -> set[int]:
-    """Ids of all clients that have trained a run's model; of a fork also those of its parent, up to where it began."""
-    trained = {client for row in store.rows(info.run_id) for client in row["clients"]}
-    child = info
-    while child.parent_id is not None and child.parent_round is not None:
-        try:
-            parent = store.get(child.parent_id)
-        except ValueError:  # it was deleted: whoever trained only there cannot be asked about
-            break
-        trained |= {
-            k for row in store.rows(parent.run_id) if row["round"] <= child.parent_round for k in row["clients"]
-        }
-        child = parent
-    return trained
-
-
 def attack_run(store: RunStore, run_id: str, as_json: bool) -> None:
     """Attack the latest stored model of a run, through its answers and through its weights; print what was found."""
     from tqdm import tqdm
@@ -225,7 +209,7 @@ def attack_run(store: RunStore, run_id: str, as_json: bool) -> None:
     info = store.get(run_id)
     round, server = store.state(info.run_id)
     federation = Federation.of(info.experiment)
-    trained = _took_part(store, info)
+    trained = store.took_part(info.run_id)
     total = len(ACCESSES) * len(draw_suspects(federation.data, trained=trained))
     with tqdm(total=total, desc="attack", unit="client", mininterval=0.2) as bar:
         reports = {

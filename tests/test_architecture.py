@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[1]
 # An import may only point to a lower layer; files of one folder may import each other.
 LAYERS = {
     "__version__": 0,
+    "glossary": 0,
     "metrics": 0,
     "types": 0,
     "data": 1,
@@ -36,6 +37,7 @@ LAYERS = {
     "processes": 5,
     "simulation": 5,
     "speed": 5,
+    "theatre": 5,
     "budgets": 6,
     "runs": 6,
     "privacy": 6,
@@ -50,8 +52,8 @@ LAYERS = {
     "__init__": 8,  # the public names
 }
 # Neighbours in one layer that need each other: a round reads the experiment, a simulation may use processes, which have
-# helpers, the commands speak through the terminal, slimming has to know where models can be cut, and who measures speed
-# measures exported networks, in one thread.
+# helpers, the commands speak through the terminal, slimming has to know where models can be cut, scenes are measured, and
+# who measures speed measures exported networks, in one thread.
 SIDEWAYS = {
     ("lab", "experiment"),
     ("rounds", "experiment"),
@@ -60,6 +62,7 @@ SIDEWAYS = {
     ("simulation", "processes"),
     ("speed", "export"),
     ("speed", "processes"),
+    ("theatre", "measures"),
     ("cli", "arguments"),
     ("cli", "terminal"),
     ("cli", "budget_command"),

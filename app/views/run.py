@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import actions, engine, live, session
+from app import actions, engine, live, session, share
 from app.controls import all_controls
 from app.words import STATUS, age, changes, escape, title
 from fedlab_core.metrics import MAE
@@ -43,6 +43,7 @@ def _presets() -> None:
     )
     if chosen := st.session_state["preset"]:
         st.caption(escape(purpose(chosen)))
+    share.settings_file()
 
 
 @session.callback

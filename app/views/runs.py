@@ -8,7 +8,8 @@ from typing import Any
 import streamlit as st
 
 from app import actions, engine, session
-from app.words import STATUS, escape, snippet, title
+from app.words import STATUS, escape, title
+from fedlab_core.runs.share import python_snippet, rounds_csv
 from fedlab_core.runs.store import RunInfo
 
 MAX_NAME = 200
@@ -93,6 +94,16 @@ def _details(run: RunInfo) -> None:
                 on_click="ignore",
                 help="One file with every round, mask and weight; Import reads it, here or elsewhere.",
             )
+            st.download_button(
+                "CSV",
+                lambda: rounds_csv(engine.store().rows(run.run_id)),
+                file_name=f"fedlab-run-{run.run_id}.csv",
+                mime="text/csv",
+                icon=":material/table:",
+                key="runs:csv",
+                on_click="ignore",
+                help="Every round as a row, one column a field.",
+            )
             _delete(run, disabled=not mine or run.status in ("running", "paused"))
         if run.error:
             st.error(escape(run.error), icon=":material/error:")
@@ -139,7 +150,7 @@ def _facts(run: RunInfo) -> None:
     left.dataframe([{"fact": name, "value": value} for name, value in facts.items()], hide_index=True)
     settings = [{"setting": name, "value": str(value)} for name, value in experiment.settings().items()]
     right.dataframe(settings, hide_index=True)
-    st.code(snippet(experiment), language="python")
+    st.code(python_snippet(experiment), language="python")
 
 
 def _import() -> None:

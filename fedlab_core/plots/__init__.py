@@ -14,16 +14,18 @@ from fedlab_core.plots.design import density_bars, feasible_region, planned_byte
 from fedlab_core.plots.gates import device_channels_heatmap, open_frequency_heatmap
 from fedlab_core.plots.layers import kept_changes_bars, layer_density_heatmap, overlap_heatmap
 from fedlab_core.plots.masks import mask_map
-from fedlab_core.plots.privacy import attack_against_sparsity
+from fedlab_core.plots.privacy import attack_against_sparsity, attack_roc
 from fedlab_core.plots.records import rows
 from fedlab_core.plots.rounds import round_picture
 from fedlab_core.plots.style import format_bytes, format_flops, format_percent, format_points
+from fedlab_core.plots.theatre import scene_picture
 from fedlab_core.plots.votes import vote_bars
 
 __all__ = [
     "accuracy_against",
     "accuracy_curve",
     "attack_against_sparsity",
+    "attack_roc",
     "bytes_ledger",
     "client_bars",
     "density_bars",
@@ -51,6 +53,7 @@ __all__ = [
     "planned_sparsity",
     "round_picture",
     "rows",
+    "scene_picture",
     "schedule_curve",
     "size_bars",
     "sparsity_curve",

@@ -55,6 +55,31 @@ def attack_against_sparsity(rows: Sequence[Row], *, metric: Metric = ACCURACY, d
     return figure
 
 
+def attack_roc(rocs: Mapping[str, Sequence[float]], areas: Mapping[str, float], *, dark: bool = False) -> go.Figure:
+    """ROC curves of membership inference: members found against non-members accused.
+
+    Args:
+        rocs: by what the attacker has, the true positive rates at false positive rates of 0, 1, ..., 100 %.
+        areas: the AUC of the same; a mean over pairs of clients, where the curve is a mean over attackers.
+        dark: for a dark background.
+    """
+    if not rocs:
+        step = "Press Attack: the clients of the run try to recognise each other's training examples."
+        return nothing_yet("No model has been attacked yet", step, key="roc", dark=dark)
+    best = max(areas, key=lambda access: areas[access])
+    found, area = format_percent(rocs[best][1]), f"{areas[best]:.2f}"
+    sentence = f"The {best} attack finds {found} of the members where 1 % of the others are accused; its AUC is {area}"
+    figure = sheet(sentence, key="roc", dark=dark, subtitle="Mean over the attacking clients", height=430)
+    percents = [at / 100 for at in range(101)]
+    figure.add_scatter(name="guessing", x=[0, 1], y=[0, 1], mode="lines", line=theme(dark).reference, hoverinfo="skip")
+    for access, roc in rocs.items():
+        line = {**LINES[access], "shape": "hv"}
+        figure.add_scatter(name=access, x=percents, y=list(roc), mode="lines", line=line, hovertemplate="%{y:.1%}")
+    figure.update_xaxes(title_text="non-members accused (false positive rate)", tickformat=".0%", range=[0, 1])
+    figure.update_yaxes(title_text="members found (true positive rate)", tickformat=".0%", range=[0, 1.02])
+    return figure.update_layout(hovermode="x unified")
+
+
 def _set_axes(figure: go.Figure, sparsities: Sequence[float], metric: Metric) -> None:
     """Two panels, one above the other, over the same axis."""
     better = metric.higher_is_better

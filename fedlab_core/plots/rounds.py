@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import plotly.graph_objects as go
 
+from fedlab_core.plots.drawing import Part, arrow, box, label, mask_cells
 from fedlab_core.plots.records import Row
-from fedlab_core.plots.style import DOWNLINK, SOLID_MARKER, UPLINK, Line, format_bytes, format_percent, theme
+from fedlab_core.plots.style import DOWNLINK, UPLINK, Line, format_bytes, format_percent, theme
 from fedlab_core.plots.theme import sheet
 
 CLIENTS = range(5)
@@ -16,9 +16,6 @@ CLIENTS = range(5)
 SOME = (0, 2, 3)
 """Which of them work in a round that samples; the others sit it out."""
 CLIENT_Y, SERVER_Y = 1.1, 4.2
-
-Part = dict[str, Any]
-"""A plotly shape, annotation or trace."""
 
 
 def round_picture(row: Row | None = None, *, num_clients: int | None = None, dark: bool = False) -> go.Figure:
@@ -33,7 +30,7 @@ def round_picture(row: Row | None = None, *, num_clients: int | None = None, dar
     figure = sheet(_sentence(ran, num_clients), key="picture", dark=dark, height=430)
     figure.update_xaxes(visible=False, range=[0, 10], fixedrange=True)
     figure.update_yaxes(visible=False, range=[0, 5.2], fixedrange=True)
-    server = _box(2.6, SERVER_Y - 0.75, 7.4, SERVER_Y + 0.75, {"color": theme(dark).ink, "width": 2.5})
+    server = box(2.6, SERVER_Y - 0.75, 7.4, SERVER_Y + 0.75, {"color": theme(dark).ink, "width": 2.5})
     working = CLIENTS if ran and len(ran["clients"]) == num_clients else SOME
     clients = [_client_box(client, client in working, dark) for client in CLIENTS]
     figure.update_layout(shapes=[server, *clients, *_small_mask(ran, dark)], annotations=_labels(ran, working))
@@ -48,31 +45,23 @@ def _labels(row: Row | None, working: Sequence[int]) -> list[Part]:
     server = f"<b>server</b><br><b>4 merge</b>: average the models<br><b>5 purge</b>: {purge}"
     client = ("client<br>not sampled", "<b>client</b><br>own data")
     return [
-        _label(0.1, SERVER_Y, f"<b>1 send</b><br>the global model<br>{sent}", "left"),
-        _label(5, 0.25, train),
-        _label(9.9, SERVER_Y, f"<b>3 return</b><br>what was learned<br>{returned}", "right"),
-        _label(4.35, SERVER_Y, server),
-        *[_label(_middle(k), CLIENT_Y, client[k in working]) for k in CLIENTS],
+        label(0.1, SERVER_Y, f"<b>1 send</b><br>the global model<br>{sent}", "left"),
+        label(5, 0.25, train),
+        label(9.9, SERVER_Y, f"<b>3 return</b><br>what was learned<br>{returned}", "right"),
+        label(4.35, SERVER_Y, server),
+        *[label(_middle(k), CLIENT_Y, client[k in working]) for k in CLIENTS],
     ]
 
 
 def _small_mask(row: Row | None, dark: bool) -> list[Part]:
     """Sixteen weights in the server's box; as many are pruned as the model is sparse, but one is left while any is."""
-    look, sparsity = theme(dark), row["sparsity"] if row else 0.6
-    pruned = min(round(16 * sparsity), 15 if sparsity < 1 else 16)
-    cells = []
-    for cell in range(16):
-        # 7 and 16 have no common divisor: the pruned cells are spread, and their share is the sparsity.
-        color = look.pruned if 7 * cell % 16 < pruned else look.kept
-        left, bottom = 6.1 + 0.26 * (cell % 4), SERVER_Y - 0.49 + 0.25 * (cell // 4)
-        cells.append({**_box(left, bottom, left + 0.24, bottom + 0.23, {"width": 0}), "fillcolor": color})
-    return cells
+    return mask_cells(row["sparsity"] if row else 0.6, 6.1, SERVER_Y - 0.49, dark)
 
 
 def _client_box(client: int, works: bool, dark: bool) -> Part:
     look, middle = theme(dark), _middle(client)
     line: Line = {"color": look.ink, "width": 2} if works else {"color": look.gray, "dash": "dot"}
-    return _box(middle - 0.75, CLIENT_Y - 0.5, middle + 0.75, CLIENT_Y + 0.5, line)
+    return box(middle - 0.75, CLIENT_Y - 0.5, middle + 0.75, CLIENT_Y + 0.5, line)
 
 
 def _arrows(client: int) -> list[Part]:
@@ -81,26 +70,11 @@ def _arrows(client: int) -> list[Part]:
     foot = 5 + 0.45 * (middle - 5)
     ends = {"downlink": ((foot - 0.2, middle - 0.25), (top, bottom), DOWNLINK)}
     ends["uplink"] = ((middle + 0.25, foot + 0.3), (bottom, top), UPLINK)
-    head = {"symbol": "arrow", "size": [0, 13], "angleref": "previous", **SOLID_MARKER}
-    return [
-        {
-            **{"type": "scatter", "mode": "lines+markers", "name": name, "x": xs, "y": ys, "line": line},
-            **{"marker": {**head, "color": line["color"]}, "hoverinfo": "skip", "showlegend": client == CLIENTS[0]},
-        }
-        for name, (xs, ys, line) in ends.items()
-    ]
+    return [arrow(name, xs, ys, line, client == CLIENTS[0]) for name, (xs, ys, line) in ends.items()]
 
 
 def _middle(client: int) -> float:
     return 1.0 + 2 * client
-
-
-def _box(x0: float, y0: float, x1: float, y1: float, line: Line) -> Part:
-    return {"type": "rect", "x0": x0, "y0": y0, "x1": x1, "y1": y1, "line": line}
-
-
-def _label(x: float, y: float, text: str, anchor: str = "center") -> Part:
-    return {"x": x, "y": y, "text": text, "xanchor": anchor, "align": anchor, "showarrow": False, "font": {"size": 12}}
 
 
 def _each(row: Row | None, field: str) -> str:

@@ -13,7 +13,7 @@ from fedlab_core.privacy.membership import (
     attacks,
     draw_suspects,
 )
-from fedlab_core.privacy.scores import auc_chance_std, tpr_at
+from fedlab_core.privacy.scores import auc_chance_std, roc_at, tpr_at
 
 __all__ = [
     "ACCESSES",
@@ -25,5 +25,6 @@ __all__ = [
     "auc_chance_std",
     "draw_suspects",
     "features",
+    "roc_at",
     "tpr_at",
 ]

@@ -29,7 +29,7 @@ from fedlab_core.federation.evaluation import example_scores
 from fedlab_core.lab import Federation
 from fedlab_core.metrics import Metric
 from fedlab_core.privacy.features import Access, features, outputs
-from fedlab_core.privacy.scores import Numbers, Truths, tpr_at
+from fedlab_core.privacy.scores import Numbers, Truths, roc_at, tpr_at
 from fedlab_core.types import ServerState, seeded_generator
 
 MOST_CLIENTS, FEWEST_MEMBERS = 20, 10
@@ -63,6 +63,7 @@ class MembershipReport:
         auc: area under the ROC curve, mean over ordered pairs.
         tpr_at_low_fpr: members that are found where at most 1 % of the non-members are accused; mean over attackers,
             each against all other clients together. None where an attacker has fewer than 100 non-members to accuse.
+        roc: members that are found where at most 0, 1, ..., 100 % of the non-members are accused; the same mean.
         metric: what the model is measured by.
         train_score, test_score: the metric on all training and all test examples of these clients.
         clients: how many attack each other.
@@ -73,6 +74,7 @@ class MembershipReport:
     accuracy: float
     auc: float
     tpr_at_low_fpr: float | None
+    roc: tuple[float, ...]
     metric: Metric
     train_score: float
     test_score: float
@@ -178,6 +180,7 @@ def attack_membership(
         accuracy=fmean(float(((one.score_N > 0.5) == one.member_N).mean()) for one in made),
         auc=fmean(float(roc_auc_score(one.member_N, one.score_N)) for one in made),
         tpr_at_low_fpr=low_tpr(made),
+        roc=mean_roc(made),
         metric=federation.data.dataset.metric,
         train_score=_score(federation, states[-1], [federation.data.train(client) for client in clients]),
         test_score=_score(federation, states[-1], [federation.data.test(client) for client in clients]),
@@ -189,12 +192,21 @@ def attack_membership(
 
 def low_tpr(made: Sequence[Attack]) -> float | None:
     """`tpr_at` 1 %, mean over attackers, each against all others together: one client has too few non-members."""
-    rates = []
+    rates = [tpr_at(member_N, score_N) for member_N, score_N in _by_attacker(made)]
+    return None if None in rates else fmean(rate for rate in rates if rate is not None)
+
+
+def mean_roc(made: Sequence[Attack]) -> tuple[float, ...]:
+    """`roc_at`, mean over attackers, each against all others together."""
+    mean = np.mean([roc_at(member_N, score_N) for member_N, score_N in _by_attacker(made)], 0)
+    return tuple(mean.tolist())
+
+
+def _by_attacker(made: Sequence[Attack]) -> Iterator[tuple[Truths, Numbers]]:
+    """Membership and scores of everybody whom an attacker was shown."""
     for attacker in dict.fromkeys(one.attacker for one in made):
         own = [one for one in made if one.attacker == attacker]
-        member_N, score_N = np.concatenate([one.member_N for one in own]), np.concatenate([one.score_N for one in own])
-        rates.append(tpr_at(member_N, score_N))
-    return None if None in rates else fmean(rate for rate in rates if rate is not None)
+        yield np.concatenate([one.member_N for one in own]), np.concatenate([one.score_N for one in own])
 
 
 def _score(federation: Federation, server: ServerState, parts: Sequence[tuple[Tensor, Tensor]]) -> float:

@@ -30,6 +30,13 @@ def tpr_at(member_N: Truths, score_N: Numbers, fpr: float = LOW_FPR) -> float | 
     return float(tpr_T[fpr_T <= fpr].max())
 
 
+def roc_at(member_N: Truths, score_N: Numbers) -> Numbers:
+    """True positive rates at false positive rates of 0, 1, ..., 100 %, [101]: `tpr_at` each, as steps."""
+    fpr_T, tpr_T, _ = roc_curve(member_N, score_N, drop_intermediate=False)
+    reached: Numbers = tpr_T[np.searchsorted(fpr_T, np.arange(101) / 100, side="right") - 1]
+    return reached
+
+
 def auc_chance_std(members: int, non_members: int) -> float:
     """Standard deviation of the area around 1/2 where a score without ties knows nothing (Mann and Whitney 1947)."""
     return math.sqrt((members + non_members + 1) / (12 * members * non_members))

@@ -146,6 +146,22 @@ class RunStore(RunQueue, SweepShelf):
             self.wish(run_id)  # raises if there is no such run
         return [json.loads(row["row"]) for row in found]
 
+    def took_part(self, run_id: str) -> set[int]:
+        """Ids of all clients that have trained a run's model; of a fork also those of its parent, up to its beginning.
+
+        Of a parent that was deleted, nobody is known.
+        """
+        trained = {client for row in self.rows(run_id) for client in row["clients"]}
+        info = self.get(run_id)
+        while info.parent_id is not None and info.parent_round is not None:
+            begun = info.parent_round
+            try:
+                info = self.get(info.parent_id)
+            except RunError:
+                break
+            trained |= {k for row in self.rows(info.run_id) if row["round"] <= begun for k in row["clients"]}
+        return trained
+
     def save_round(self, run_id: str, record: RoundRecord) -> None:
         """Store a round: row, masks, state, all or nothing. A state of large tensors replaces the one before."""
         blobs = pack(record.state)

@@ -10,6 +10,7 @@ from typing import Any
 from fedlab_core.costs.target import costs_to_target
 from fedlab_core.metrics import ACCURACY, MAE, metric_of
 from fedlab_core.runs.info import RunInfo
+from fedlab_core.runs.share import command_line
 from fedlab_core.runs.store import RunStore
 from fedlab_core.runs.sweeps import SweepInfo
 
@@ -108,7 +109,9 @@ def run_page(info: RunInfo, rows: Sequence[Row]) -> str:
     head += [info.error] if info.error else []
     machine = [f"{key}: {value}" for key, value in info.machine.items()]
     settings = [f"  {key} = {value}" for key, value in info.experiment.settings().items()]
-    return "\n".join([*head, "; ".join(machine), "", *settings, "", rounds_table(rows), *_milestones(rows)])
+    again = [] if info.parent_id else ["", f"again: {command_line(info.experiment)}"]
+    parts = [*head, "; ".join(machine), "", *settings, *again, "", rounds_table(rows), *_milestones(rows)]
+    return "\n".join(parts)
 
 
 def _milestones(rows: Sequence[Row]) -> list[str]:

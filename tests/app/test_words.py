@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from datetime import UTC, datetime, timedelta
 
@@ -10,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.words import age, changes, describe, escape, snippet
+from app.words import age, changes, describe, escape
 from fedlab_core.experiment import Experiment
 from fedlab_core.runs.recipes import recipe, recipe_names
 
@@ -28,12 +27,6 @@ def test_escaped_text_has_no_punctuation_that_markdown_would_read(text: str) -> 
 )
 def test_ages(seconds: int, words: str) -> None:
     assert age((datetime.now(UTC) - timedelta(seconds=seconds)).isoformat()).startswith(words)
-
-
-@pytest.mark.parametrize("name", recipe_names())
-def test_a_snippet_is_the_experiment(name: str) -> None:
-    settings = snippet(recipe(name)).split("replace(")[1].split(")\n")[0]
-    assert Experiment().replace(ast.literal_eval(settings)) == recipe(name)
 
 
 def test_descriptions_name_what_differs() -> None:

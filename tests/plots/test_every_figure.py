@@ -66,6 +66,7 @@ OTHERS: dict[str, Callable[[bool], go.Figure]] = {
     "flops": lambda dark: plots.flops_bars(NetworkFlops(100, 40.0, 60, 0.6, 0), dark=dark),
     "latency": lambda dark: plots.latency_bars({"dense": Quartiles(1, 2, 3)}, batch=32, dark=dark),
     "target": lambda dark: plots.target_bars(TOOK, TOOK._replace(round=6), said="It took 3 rounds", dark=dark),
+    "roc": lambda dark: plots.attack_roc({"black-box": [0.5] * 101}, {"black-box": 0.5}, dark=dark),
 }
 EMPTY: dict[str, Callable[[], go.Figure]] = {
     **{name: lambda make=make: make([], False) for name, make in OVER_ROUNDS.items()},
@@ -86,6 +87,7 @@ EMPTY: dict[str, Callable[[], go.Figure]] = {
     "region": lambda: plots.feasible_region([], [], limit=1, chosen=None, setting="", cost="flops"),
     "sweep": lambda: plots.encoding_sweep([]),
     "latency": lambda: plots.latency_bars({}, batch=32),
+    "roc": lambda: plots.attack_roc({}, {}),
     "schedule of no rounds": lambda: plots.schedule_curve({"cubic": []}),
 }
 

@@ -1,7 +1,7 @@
 import pytest
 
 from fedlab_core.metrics import MAE
-from fedlab_core.plots import attack_against_sparsity
+from fedlab_core.plots import attack_against_sparsity, attack_roc
 
 ROWS = [
     {"sparsity": 0.9, "gap": 0.10, "auc": {"black-box": 0.60}},
@@ -45,3 +45,16 @@ def test_the_gap_is_one_of_accuracies_or_of_errors() -> None:
     assert attack_against_sparsity(ROWS, metric=MAE).layout.yaxis2.title.text == "test minus training error (years)"
     better_on_new = [{**row, "gap": -row["gap"]} for row in ROWS]
     assert "the gap is -10 points after -35 points" in title(attack_against_sparsity(better_on_new))
+
+
+def test_a_roc_curve_is_said_at_one_per_cent() -> None:
+    rocs = {"black-box": [at / 100 for at in range(101)], "white-box": [0.0, 0.125, *[1.0] * 99]}
+    figure = attack_roc(rocs, {"black-box": 0.5, "white-box": 0.987})
+    assert title(figure) == (
+        "The white-box attack finds 12.5 % of the members where 1 % of the others are accused; its AUC is 0.99"
+    )
+    guessing, black, white = figure.data
+    assert list(guessing.y) == [0, 1]
+    assert (black.x[1], black.y[1]) == (0.01, 0.01)
+    assert white.y[:3] == (0.0, 0.125, 1.0)
+    assert white.line.shape == "hv", "an attacker has to choose a threshold: nothing in between"

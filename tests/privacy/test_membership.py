@@ -1,6 +1,7 @@
 """Membership inference: who is shown to whom, and what attacks find where nothing is, and where much is."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -57,6 +58,9 @@ def test_an_untrained_model_gives_nothing_away(access) -> None:
     deviation = auc_chance_std(90, 90)  # of one pair; a mean over pairs varies no more
     assert report.auc == pytest.approx(0.5, abs=2 * deviation)
     assert report.accuracy == pytest.approx(0.5, abs=2 * deviation)
+    assert report.roc[1] == report.tpr_at_low_fpr
+    assert report.roc[100] == 1
+    assert all(before <= after for before, after in pairwise(report.roc))
 
 
 @pytest.mark.parametrize("access", ["black-box", "white-box"])

@@ -3,7 +3,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from fedlab_core.privacy import auc_chance_std, tpr_at
+from fedlab_core.privacy import auc_chance_std, roc_at, tpr_at
 
 
 def test_few_false_alarms_by_hand() -> None:
@@ -19,6 +19,13 @@ def test_without_a_false_alarm_to_spare_there_is_no_rate() -> None:
     scores, member_N = np.linspace(1, 0, 199), np.arange(199) < 100
     assert tpr_at(member_N, scores) is None  # 99 non-members
     assert tpr_at(member_N, scores, 0.02) == 1
+
+
+def test_the_curve_by_hand() -> None:
+    """Two members above all four others, one below two of them: it is found once half of the others are accused."""
+    member_N = np.array([True, True, False, False, True, False, False])
+    curve = roc_at(member_N, np.array([0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3]))
+    assert curve.tolist() == [2 / 3] * 50 + [1] * 51
 
 
 def test_equal_scores_cannot_be_told_apart() -> None:

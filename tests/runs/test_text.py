@@ -18,6 +18,7 @@ def test_a_page_says_what_accuracies_cost(tmp_path: Path) -> None:
     (line,) = [line.split("  ") for line in run_page(info, rows).splitlines() if line.startswith("50.0 %")]
     cells = [cell.strip() for cell in line if cell.strip()]
     assert cells[1:3] == [str(first["round"]), f"{up:.2f} MB"]
+    assert "again: fedlab run fedavg-digits --set data.num_clients=5 --set federation.rounds=3" in run_page(info, rows)
 
 
 def test_nothing_is_said_where_nothing_was_reached(tmp_path: Path) -> None:
