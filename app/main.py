@@ -19,6 +19,8 @@ PAGES = {
     "views/run.py": ("Run", ":material/play_circle:"),
     "views/masks.py": ("Masks", ":material/grid_on:"),
     "views/clients.py": ("Clients", ":material/groups:"),
+    "views/whatif.py": ("What-if", ":material/fork_right:"),
+    "views/compare.py": ("Compare", ":material/compare_arrows:"),
     "views/runs.py": ("Runs", ":material/list:"),
 }
 

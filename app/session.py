@@ -21,7 +21,23 @@ from fedlab_core.runs.recipes import recipe
 START = recipe("fedsparsify-digits")
 """What an empty address means: the preset that a newcomer runs first."""
 
-VIEW_KEYS = ("run", "layer", "round", "view", "x", "client", "guess")
+VIEW_KEYS = (
+    "run",
+    "layer",
+    "round",
+    "view",
+    "x",
+    "client",
+    "guess",
+    "part",
+    "sweep",
+    "axes",
+    "cap",
+    "to",
+    "runs",
+    "base",
+    "target",
+)
 """What is looked at, beside the configuration: the opened run, and what of it is drawn."""
 
 _XSRF_COOKIE = "_streamlit_xsrf"

@@ -50,6 +50,12 @@ def describe(experiment: Experiment) -> str:
     return ", ".join([" ".join([method, *sparse]), data.dataset, f"{data.num_clients} clients", spread])
 
 
+def ordinal(number: int) -> str:
+    """1 -> "1st", 2 -> "2nd", 11 -> "11th"."""
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
+
+
 def title(run: RunInfo) -> str:
     """What to call a run: the name that a person gave, else its experiment. Escape it where markdown is read."""
     return run.name or describe(run.experiment)

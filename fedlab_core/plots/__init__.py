@@ -12,6 +12,8 @@ from fedlab_core.plots.data import image_grid, label_heatmap, size_bars
 from fedlab_core.plots.gates import device_channels_heatmap, open_frequency_heatmap
 from fedlab_core.plots.layers import kept_changes_bars, layer_density_heatmap, overlap_heatmap
 from fedlab_core.plots.masks import mask_map
+from fedlab_core.plots.overlay import overlay
+from fedlab_core.plots.pareto import Setting, trade_off
 from fedlab_core.plots.privacy import attack_against_sparsity
 from fedlab_core.plots.records import rows
 from fedlab_core.plots.rounds import round_picture
@@ -19,6 +21,7 @@ from fedlab_core.plots.style import format_bytes, format_flops, format_percent, 
 from fedlab_core.plots.votes import vote_bars
 
 __all__ = [
+    "Setting",
     "accuracy_against",
     "accuracy_curve",
     "attack_against_sparsity",
@@ -37,11 +40,13 @@ __all__ = [
     "mask_map",
     "open_frequency_heatmap",
     "overlap_heatmap",
+    "overlay",
     "participation_heatmap",
     "round_picture",
     "rows",
     "schedule_curve",
     "size_bars",
     "sparsity_curve",
+    "trade_off",
     "vote_bars",
 ]

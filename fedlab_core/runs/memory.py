@@ -20,7 +20,7 @@ MB = 1e6
 PROCESS_MB = 540.0
 """A process that has imported PyTorch and this package and computed something (Linux, torch 2)."""
 
-# Copies that exist at the same time at worst, counted in the code and confirmed by measuring (`tests/runs/test_memory.py`).
+# Copies that exist at the same time at worst: counted in the code, and compared with real runs by the tests.
 UPDATE = 2.5  # of each client of a round: its encoded message, what was decoded from it, half of a sum
 SERVER = 6.0  # states before and after the round, initial weights, messages, what is written to the store
 TRAINING = 6.0  # of each stacked client: weights, gradients, momentum, masks, temporary values
