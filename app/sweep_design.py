@@ -29,8 +29,8 @@ CAP_MINUTES = 20
 Axes = dict[str, list[str]]
 
 
-def design() -> None:
-    """Choose, see how long it takes, start."""
+def design() -> Grid | None:
+    """Choose values; None if the choices cannot be."""
     axes = chosen_axes()
     st.caption("What is chosen here takes the place of the setting on the left; everything else is as it is there.")
     _choose(axes)
@@ -38,8 +38,8 @@ def design() -> None:
         grid = _grid(axes)
     except ValueError as error:
         st.error(escape(f"This sweep cannot be: {error}."), icon=":material/block:")
-        return
-    _start(grid)
+        return None
+    return grid
 
 
 def chosen_axes() -> Axes:
@@ -139,7 +139,7 @@ def _grid(axes: Axes) -> Grid:
     return grid
 
 
-def _start(grid: Grid) -> None:
+def start(grid: Grid) -> None:
     """How long it takes, the cap, and the button."""
     cap = session.number("cap") or CAP_MINUTES
     try:
@@ -206,7 +206,8 @@ def _begin(grid: Grid) -> None:
             return
     for experiment in {kind(cell.experiment): cell.experiment for cell in grid.cells}.values():
         engine.check(experiment)
-    name = f"{', '.join(grid.labels.values())} on {grid.base.data.dataset}"
+    varied = [LABELS.get(key, label).partition(" (")[0] for key, label in grid.labels.items() if key != SEED]
+    name = f"{', '.join(varied) or 'seeds'} on {grid.base.data.dataset}"
     sweep_id = store.create_sweep(grid, name=name, owner=session.owner())
     store.queue_sweep(sweep_id)
     engine.pool().wake()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from statistics import median
 from typing import Any, cast
 
@@ -10,7 +11,7 @@ import streamlit as st
 from app import engine, live, session
 from app.actions import ACTIVE
 from app.charts import chart
-from app.sweep_design import STRATEGY, rate_settings
+from app.sweep_design import ALPHA, STRATEGY, rate_settings
 from app.words import STATUS, age, escape
 from fedlab_core.costs.target import costs_to_target
 from fedlab_core.data.datasets import dataset_metric
@@ -141,19 +142,24 @@ def _groups(sweep: SweepInfo) -> dict[tuple[str, str], list[Cell]]:
     found: dict[tuple[str, str], list[Cell]] = {}
     for cell in sweep.grid.cells:
         method = cell.coordinates.get(STRATEGY, base.strategy.name)
-        series = [strategy_class(method).title or method]
-        series += [
-            f"{'α' if key == 'data.alpha' else sweep.grid.labels[key]} {value}"
+        name = [_named(sweep, key, value) for key, value in cell.coordinates.items() if key in rates]
+        series = [
+            _named(sweep, key, value)
             for key, value in cell.coordinates.items()
             if key not in rates and key != STRATEGY and not key.endswith(".seed")
         ]
-        name = [
-            format_percent(value) if key.endswith("sparsity") else f"{sweep.grid.labels[key]} {value}"
-            for key, value in cell.coordinates.items()
-            if key in rates
-        ]
-        found.setdefault((", ".join(series), " ".join(name)), []).append(cell)
+        if STRATEGY in sweep.grid.axes or not series:
+            series.insert(0, strategy_class(method).title or method)
+        found.setdefault((", ".join(series), ", ".join(name)), []).append(cell)
     return found
+
+
+def _named(sweep: SweepInfo, key: str, value: Any) -> str:
+    """A coordinate for people: "90 %", "α 0.1", "width 8"."""
+    if key.endswith("sparsity"):
+        return format_percent(value)
+    label = "α" if key == ALPHA else sweep.grid.labels[key]
+    return f"{label} {value:g}" if isinstance(value, float) else f"{label} {value}"
 
 
 def _figure(groups: dict[tuple[str, str], list[Cell]], finished: dict[int, live.Rows], metric: Metric) -> None:
@@ -245,7 +251,7 @@ def _table(
             {
                 "setting": series,
                 "pruned": name or "–",
-                "status": ", ".join(_status(runs.get(cell.place)) for cell in cells),
+                "status": _statuses([runs.get(cell.place) for cell in cells]),
                 metric.short: median(scores) if scores else None,
                 "lowest": min(scores, default=None),
                 "highest": max(scores, default=None),
@@ -255,10 +261,16 @@ def _table(
     st.dataframe(table, column_config=columns, hide_index=True, key="sweep:table")
 
 
+def _statuses(runs: list[RunInfo | None]) -> str:
+    """The cells of one setting: "1 finished, 1 in round 3"."""
+    counted = Counter(map(_status, runs))
+    return ", ".join(f"{count} {words}" if len(runs) > 1 else words for words, count in counted.items())
+
+
 def _status(run: RunInfo | None) -> str:
     """One cell in a word or two."""
     if run is None:
         return "planned"
     if run.status == "running":
-        return f"round {run.rounds_done}/{run.experiment.federation.rounds}"
+        return f"in round {min(run.rounds_done + 1, run.experiment.federation.rounds)}"
     return "waiting" if run.status == "queued" else STATUS[run.status][0]

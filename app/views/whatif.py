@@ -8,7 +8,7 @@ from app import engine, live, session
 from app.choose import choose_run
 from app.controls import all_controls
 from app.forking import fork_box
-from app.sweep_design import design
+from app.sweep_design import design, start
 from app.sweep_results import results
 
 PARTS = {"fork": "Fork a run", "sweep": "Sweep settings"}
@@ -22,10 +22,14 @@ def page() -> None:
     with st.sidebar:
         st.caption("What all runs of a sweep have in common.")
         all_controls()
-    with st.container(border=True):
+    question = st.container(border=True)
+    with question:
         st.markdown("**What do you want to vary?**")
-        design()
+        grid = design()
     results()
+    if grid is not None:
+        with question:  # last: measuring takes some seconds, and nobody shall wait for it to see results
+            start(grid)
 
 
 def _part() -> str:

@@ -45,7 +45,7 @@ class Setting(NamedTuple):
     @property
     def title(self) -> str:
         """What to call it in a sentence."""
-        return f"{self.series} {self.name}".strip()
+        return ", ".join(filter(None, (self.series, self.name)))
 
 
 def trade_off(

@@ -37,24 +37,24 @@ def test_medians_bands_and_the_front() -> None:
     assert figure.layout.xaxis.range[0] == 0
     assert figure.layout.shapes[0].y0 == 0.91
     assert (
-        title(figure) == "2 of 3 settings lie on the front; A 0 % is best, at 91 %;"
-        " A 90 % is 1 point below with 20 % of its megabytes"
+        title(figure) == "2 of 3 settings lie on the front; A, 0 % is best, at 91 %;"
+        " A, 90 % is 1 point below with 20 % of its megabytes"
     )
 
 
 def test_more_sparsity_is_better() -> None:
     settings = [Setting("A", "0 %", (0.0,), (0.91,)), Setting("A", "90 %", (0.9,), (0.90,))]
     figure = trade_off(settings, x="sparsity")
-    assert title(figure).endswith("A 90 % has 90 % sparsity and is 1 point below")
+    assert title(figure).endswith("A, 90 % has 90 % sparsity and is 1 point below")
     worse = [Setting("A", "0 %", (0.0,), (0.80,)), Setting("A", "90 %", (0.9,), (0.90,))]
-    assert title(trade_off(worse, x="sparsity")) == "1 of 2 settings lies on the front; A 90 % is best, at 90 %"
+    assert title(trade_off(worse, x="sparsity")) == "1 of 2 settings lies on the front; A, 90 % is best, at 90 %"
 
 
 def test_one_setting_and_errors() -> None:
-    assert title(trade_off([SETTINGS[2]])) == "B 50 % is best, at 70 %"
+    assert title(trade_off([SETTINGS[2]])) == "B, 50 % is best, at 70 %"
     years = [Setting("A", "0 %", (4.0,), (3.0,)), Setting("A", "90 %", (1.0,), (3.2,))]
     figure = trade_off(years, metric=MAE, x_title="rounds until 4 years")
-    assert title(figure).endswith("A 90 % is 0.2 years above with 25 % of its megabytes")
+    assert title(figure).endswith("A, 90 % is 0.2 years above with 25 % of its megabytes")
     assert figure.layout.xaxis.title.text == "rounds until 4 years"
     assert figure.layout.yaxis.range[0] == 0
 
