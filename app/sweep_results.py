@@ -11,18 +11,17 @@ import streamlit as st
 from app import engine, live, session
 from app.actions import ACTIVE
 from app.charts import chart
-from app.sweep_design import ALPHA, STRATEGY, rate_settings
-from app.words import STATUS, age, escape
+from app.sweep_design import STRATEGY, rate_settings
+from app.words import STATUS, age, coordinate, escape
 from fedlab_core.costs.target import costs_to_target
 from fedlab_core.data.datasets import dataset_metric
 from fedlab_core.metrics import MAE, Metric
 from fedlab_core.plots.pareto import Setting, trade_off
 from fedlab_core.plots.records import X, x_axis
-from fedlab_core.plots.style import format_percent, format_score
+from fedlab_core.plots.style import format_score
 from fedlab_core.runs.grid import Cell
 from fedlab_core.runs.store import RunInfo
 from fedlab_core.runs.sweeps import SweepInfo
-from fedlab_core.strategies import strategy_class
 
 POLL_S = 1.0
 AXES: dict[X, str] = {
@@ -142,24 +141,16 @@ def _groups(sweep: SweepInfo) -> dict[tuple[str, str], list[Cell]]:
     found: dict[tuple[str, str], list[Cell]] = {}
     for cell in sweep.grid.cells:
         method = cell.coordinates.get(STRATEGY, base.strategy.name)
-        name = [_named(sweep, key, value) for key, value in cell.coordinates.items() if key in rates]
+        name = [coordinate(key, value) for key, value in cell.coordinates.items() if key in rates]
         series = [
-            _named(sweep, key, value)
+            coordinate(key, value)
             for key, value in cell.coordinates.items()
             if key not in rates and key != STRATEGY and not key.endswith(".seed")
         ]
         if STRATEGY in sweep.grid.axes or not series:
-            series.insert(0, strategy_class(method).title or method)
+            series.insert(0, coordinate(STRATEGY, method))
         found.setdefault((", ".join(series), ", ".join(name)), []).append(cell)
     return found
-
-
-def _named(sweep: SweepInfo, key: str, value: Any) -> str:
-    """A coordinate for people: "90 %", "α 0.1", "width 8"."""
-    if key.endswith("sparsity"):
-        return format_percent(value)
-    label = "α" if key == ALPHA else sweep.grid.labels[key]
-    return f"{label} {value:g}" if isinstance(value, float) else f"{label} {value}"
 
 
 def _figure(groups: dict[tuple[str, str], list[Cell]], finished: dict[int, live.Rows], metric: Metric) -> None:

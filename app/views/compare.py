@@ -9,17 +9,17 @@ import streamlit as st
 
 from app import engine, live, session
 from app.charts import chart
-from app.words import STATUS, escape, title
+from app.words import STATUS, coordinate, escape, title
 from fedlab_core.costs.target import costs_to_target
 from fedlab_core.metrics import ACCURACY, MAE, Metric, metric_of
-from fedlab_core.plots.overlay import overlay
+from fedlab_core.plots.overlay import Quantity, overlay
 from fedlab_core.plots.records import X, x_axis
 from fedlab_core.plots.style import format_gap, format_score
 from fedlab_core.runs.alike import SEEDS, differing, groups
 from fedlab_core.runs.store import RunInfo
 
+# More lines than that nobody tells apart.
 MAX_RUNS = 24
-"""So many runs are compared at most: more lines than that nobody tells apart."""
 
 AXES: dict[X, str] = {"round": "rounds", "megabytes": "megabytes", "flops": "FLOPs"}
 
@@ -94,14 +94,14 @@ def _read(runs: list[RunInfo]) -> Groups:
 
 def _named(together: list[list[RunInfo]]) -> dict[str, list[RunInfo]]:
     """Each group's name: that of its only run, else what it has differently from the others; never twice the same."""
-    different = {
-        key: values
-        for key, values in differing([group[0].experiment for group in together]).items()
-        if key not in SEEDS
-    }
+    found = differing([group[0].experiment for group in together])
+    # Where one method lacks a setting, its name says that already.
+    different = {key: values for key, values in found.items() if len({*values} - {None}) > 1 and key not in SEEDS}
+    order = sorted(different, key=lambda key: (key != "strategy.name", not key.startswith("strategy.")))
     named: dict[str, list[RunInfo]] = {}
     for place, group in enumerate(together):
-        settings = [f"{key.partition('.')[2]} {values[place]}" for key, values in different.items()]
+        values = {key: different[key][place] for key in order if different[key][place] is not None}
+        settings = [coordinate(key, value) for key, value in values.items()]
         seeds = f" ({len(group)} seeds)" if len(group) > 1 else ""
         name = title(group[0]) if len(group) == 1 or not settings else ", ".join(settings[:4])
         name = f"{name}{seeds}"
@@ -145,8 +145,9 @@ def _curves(shown: Groups, baseline: str, x: X) -> None:
     dark = session.dark()
     chart(overlay(lines, "score", x=x, baseline=baseline, dark=dark), "compare:score")
     left, right = st.columns(2)
-    chart(overlay(lines, "sparsity", x=x, dark=dark), "compare:sparsity", left)
-    chart(overlay(lines, "loss", x=x, dark=dark), "compare:loss", right)
+    for place, quantity in ((left, "sparsity"), (right, "loss")):
+        figure = overlay(lines, cast(Quantity, quantity), x=x, dark=dark)
+        chart(figure.update_layout(showlegend=False), f"compare:{quantity}", place)  # lines as above
 
 
 def _table(shown: Groups, baseline: str, metric: Metric) -> None:

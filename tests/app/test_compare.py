@@ -49,6 +49,7 @@ def test_runs_that_differ_in_seeds_are_one_line_with_a_band(dashboard: AppTest, 
     assert page.query_params["runs"] == ",".join(runs)
     table = page.dataframe[0].value
     assert list(table["seeds"]) == [2, 1]
+    assert list(table["run"]) == ["FedSparsify-Global (2 seeds)", "run 2"]
     assert table["against the baseline"][0] == "baseline"
     assert table["lowest"][0] <= table["accuracy"][0] <= table["highest"][0]
     assert table["MB"][1] > table["MB"][0]
