@@ -103,7 +103,8 @@ def _named(together: list[list[RunInfo]]) -> dict[str, list[RunInfo]]:
         values = {key: different[key][place] for key in order if different[key][place] is not None}
         settings = [coordinate(key, value) for key, value in values.items()]
         seeds = f" ({len(group)} seeds)" if len(group) > 1 else ""
-        name = title(group[0]) if len(group) == 1 or not settings else ", ".join(settings[:4])
+        alone = len(group) == 1 and group[0].sweep_id is None
+        name = title(group[0]) if alone or not settings else ", ".join(settings[:4])
         name = f"{name}{seeds}"
         named[name if name not in named else f"{name} · {group[0].run_id}"] = group
     return named
