@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import streamlit as st
 
@@ -65,13 +66,17 @@ def ask(run_id: str, action: Literal["pause", "resume", "stop", "step"]) -> None
 
 
 @session.callback
-def fork(parent_id: str, round: int) -> None:
-    """Continue a run after `round` under the configuration as it is now."""
+def fork(parent_id: str, round: int, changes: Mapping[str, Any] | None = None) -> None:
+    """Continue a run after `round` under changed settings: those given, or the configuration as it is now."""
     parent = engine.store().get(parent_id)
-    changes = session.experiment().changes_from(parent.experiment)
-    name = f"{describe(session.experiment())}, from round {round} of {parent.name or parent.run_id}"
+    if changes is None:
+        changes = session.experiment().changes_from(parent.experiment)
+    child = parent.experiment.replace(changes)
+    engine.check(child)
+    name = f"{describe(child)}, from round {round} of {parent.name or parent.run_id}"
     run_id = fork_run(engine.store(), parent_id, round, changes, name=name, owner=session.owner())
     engine.pool().wake()
+    session.use(child)
     session.look_at(run=run_id)
 
 

@@ -21,6 +21,8 @@ PAGES = {
     "views/theatre.py": ("Theatre", ":material/theaters:"),
     "views/masks.py": ("Masks", ":material/grid_on:"),
     "views/clients.py": ("Clients", ":material/groups:"),
+    "views/whatif.py": ("What-if", ":material/fork_right:"),
+    "views/compare.py": ("Compare", ":material/compare_arrows:"),
     "views/costs.py": ("Costs", ":material/receipt_long:"),
     "views/privacy.py": ("Privacy", ":material/lock:"),
     "views/runs.py": ("Runs", ":material/list:"),

@@ -37,6 +37,13 @@ VIEW_KEYS = (
     "scope",
     "find",
     "step",
+    "part",
+    "sweep",
+    "axes",
+    "cap",
+    "to",
+    "runs",
+    "base",
 )
 """What is looked at, beside the configuration: the opened run, and what of it is drawn."""
 

@@ -49,6 +49,22 @@ def describe(experiment: Experiment) -> str:
     return ", ".join([" ".join([method, *sparse]), data.dataset, f"{data.num_clients} clients", spread])
 
 
+def ordinal(number: int) -> str:
+    """1 -> "1st", 2 -> "2nd", 11 -> "11th"."""
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
+
+
+def coordinate(key: str, value: Any) -> str:
+    """One setting in a word or two: "FedAvg", "90 %", "α 0.1", "width 8"."""
+    if key == "strategy.name":
+        return strategy_class(value).title or str(value)
+    if key.endswith("final_sparsity"):
+        return format_percent(value)
+    label = "α" if key == "data.alpha" else key.partition(".")[2].replace("_", " ")
+    return f"{label} {_short(value)}"
+
+
 def title(run: RunInfo) -> str:
     """What to call a run: the name that a person gave, else its experiment. Escape it where markdown is read."""
     return run.name or describe(run.experiment)

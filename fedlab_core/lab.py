@@ -42,10 +42,15 @@ class Federation:
         check_device(experiment.federation.device)
         settings = experiment.data.model_dump(exclude={"dataset", "path"})
         dataset = load_dataset(experiment.data.dataset, path=experiment.data.path)
-        return cls._on(federate(dataset, **settings).on(experiment.federation.device), experiment)
+        return cls.on(federate(dataset, **settings).on(experiment.federation.device), experiment)
 
     @classmethod
-    def _on(cls, data: FederatedData, experiment: Experiment) -> Federation:
+    def on(cls, data: FederatedData, experiment: Experiment) -> Federation:
+        """Build the architecture for data that are split already.
+
+        Raises:
+            ValueError: a model that cannot be.
+        """
         dataset = data.dataset
         model = build_model(experiment.model.name, dataset.input_shape, dataset.num_outputs)
         model = experiment.strategy.prepare(model)
@@ -57,7 +62,7 @@ class Federation:
         Raises:
             ValueError: a model that the strategy can do nothing with.
         """
-        return self._on(self.data, self.experiment.model_copy(update={"strategy": strategy}))
+        return self.on(self.data, self.experiment.model_copy(update={"strategy": strategy}))
 
     def context(self, round: int) -> RoundContext:
         """Round `round` of this experiment."""

@@ -93,11 +93,15 @@ def client_side(
 
 def _cohorts(federation: Federation, downloads: Sequence[Download]) -> list[Sequence[Download]]:
     """Who is trained together: clients of like sizes, as many as a step of `STEP_FLOPS` is for."""
-    settings = federation.experiment.federation
-    one = BACKWARD_FACTOR * settings.batch_size * sum(federation.layer_flops.values())
-    width = max(1, round(STEP_FLOPS / max(one, 1)))
+    width = cohort_width(federation)
     by_size = sorted(downloads, key=lambda download: -int(federation.data.sizes[download.client_id]))
     return [by_size[start : start + width] for start in range(0, len(by_size), width)]
+
+
+def cohort_width(federation: Federation) -> int:
+    """How many clients are stacked: as many as fill a step of `STEP_FLOPS`, at least one."""
+    one = BACKWARD_FACTOR * federation.experiment.federation.batch_size * sum(federation.layer_flops.values())
+    return max(1, round(STEP_FLOPS / max(one, 1)))
 
 
 def run_round(

@@ -52,8 +52,8 @@ LAYERS = {
     "__init__": 8,  # the public names
 }
 # Neighbours in one layer that need each other: a round reads the experiment, a simulation may use processes, which have
-# helpers, the commands speak through the terminal, slimming has to know where models can be cut, scenes are measured, and
-# who measures speed measures exported networks, in one thread.
+# helpers, the commands speak through the terminal, slimming has to know where models can be cut, scenes are measured,
+# and who measures speed measures exported networks, in one thread.
 SIDEWAYS = {
     ("lab", "experiment"),
     ("rounds", "experiment"),

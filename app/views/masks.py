@@ -10,6 +10,7 @@ from app import engine, live, session
 from app.actions import ACTIVE
 from app.charts import chart
 from app.choose import choose_run
+from app.forking import fork_box
 from app.words import escape
 from fedlab_core.federation.aggregation import votes_needed
 from fedlab_core.measures import GATE_CLIENTS, GATE_EXAMPLES, client_gates, device_channels, gate_sizes, last_vote
@@ -41,6 +42,7 @@ def page() -> None:
     playing = st.session_state.get("masks:play", False)
     seconds = PLAY_S if playing else 2 * live.POLL_S if run.status in ACTIVE else None
     st.fragment(_picture, run_every=seconds)(run)
+    fork_box(run)
 
 
 def _picture(run: RunInfo) -> None:

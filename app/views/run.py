@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import actions, engine, live, session, share
+from app import actions, engine, forking, live, session, share
 from app.controls import all_controls
-from app.words import STATUS, age, changes, escape, title
+from app.words import STATUS, age, changes, escape, ordinal, title
 from fedlab_core.metrics import MAE
 from fedlab_core.runs.recipes import describe as purpose
 from fedlab_core.runs.recipes import recipe, recipe_names
@@ -26,7 +26,7 @@ def page() -> None:
         return
     _headline(shown, is_example=run is None)
     live.watch(shown)
-    _fork(shown)
+    forking.fork_box(shown, with_settings=True)
 
 
 def _presets() -> None:
@@ -135,43 +135,19 @@ def _headline(run: RunInfo, is_example: bool) -> None:
             icon=":material/power_off:",
         )
     elif run.status == "queued":
-        _waiting()
+        st.fragment(_waiting, run_every=1.0)(run.run_id)
 
 
-def _waiting() -> None:
-    """Why a run has not started yet."""
-    running = next((other for other in engine.store().list() if other.status == "running"), None)
-    if running is not None:
-        st.caption(f"Waiting for {escape(title(running))} ({running.run_id}); it comes next.")
+def _waiting(run_id: str) -> None:
+    """Where it stands in the queue, and what is carried out meanwhile."""
+    place = engine.store().place_in_queue(run_id)
+    if place is not None and place.running:
+        titles = [f"{escape(title(engine.store().get(running)))} ({running})" for running in place.running]
+        verb = "is" if len(titles) == 1 else "are"
+        line = f"{ordinal(place.position)} in line" if place.waiting > 1 else "Next in line"
+        st.caption(f"{line}; {' and '.join(titles)} {verb} carried out now.")
     elif not engine.pool().ready:
         st.caption("The worker is starting; that takes a few seconds, once.")
-
-
-def _fork(run: RunInfo) -> None:
-    """Continue this run from one of its rounds, under the settings on the left."""
-    if run.status in actions.ACTIVE or run.rounds_done <= run.first_round:
-        return
-    last = min(run.rounds_done, session.experiment().federation.rounds - 1)
-    different = changes(session.experiment(), run.experiment)
-    with st.container(border=True):
-        st.markdown("**What if?** Continue this run from one of its rounds under other settings.")
-        if not different:
-            st.caption("Change a setting on the left first, for example the sparsity target.")
-            return
-        st.caption(escape("; ".join(different)))
-        if last <= run.first_round:
-            st.caption("More rounds than the run has already are needed: raise the rounds on the left.")
-            return
-        round_ = st.slider(
-            "Continue after round", run.first_round, last, (2 * last + run.first_round) // 3, key="fork:round"
-        )
-        st.button(
-            f"Fork from round {round_}",
-            icon=":material/fork_right:",
-            key="fork:start",
-            on_click=actions.fork,
-            args=(run.run_id, round_),
-        )
 
 
 def _example() -> RunInfo | None:

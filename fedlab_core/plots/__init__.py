@@ -14,6 +14,8 @@ from fedlab_core.plots.design import density_bars, feasible_region, planned_byte
 from fedlab_core.plots.gates import device_channels_heatmap, open_frequency_heatmap
 from fedlab_core.plots.layers import kept_changes_bars, layer_density_heatmap, overlap_heatmap
 from fedlab_core.plots.masks import mask_map
+from fedlab_core.plots.overlay import overlay
+from fedlab_core.plots.pareto import Setting, trade_off
 from fedlab_core.plots.privacy import attack_against_sparsity, attack_roc
 from fedlab_core.plots.records import rows
 from fedlab_core.plots.rounds import round_picture
@@ -22,6 +24,7 @@ from fedlab_core.plots.theatre import scene_picture
 from fedlab_core.plots.votes import vote_bars
 
 __all__ = [
+    "Setting",
     "accuracy_against",
     "accuracy_curve",
     "attack_against_sparsity",
@@ -47,6 +50,7 @@ __all__ = [
     "mask_map",
     "open_frequency_heatmap",
     "overlap_heatmap",
+    "overlay",
     "participation_heatmap",
     "planned_bytes",
     "planned_flops",
@@ -58,5 +62,6 @@ __all__ = [
     "size_bars",
     "sparsity_curve",
     "target_bars",
+    "trade_off",
     "vote_bars",
 ]

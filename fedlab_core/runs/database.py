@@ -73,6 +73,8 @@ _UPGRADES = (
         # Two programs that carry out one sweep share its cells: neither can make one that is there.
         "CREATE UNIQUE INDEX cells ON runs (sweep_id, cell)",
     ),
+    # A number that rises with every run that a process takes: who was served last.
+    ("ALTER TABLE runs ADD COLUMN taken INTEGER",),
 )
 VERSION = 1 + len(_UPGRADES)
 

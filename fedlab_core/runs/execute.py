@@ -59,19 +59,24 @@ def execute_claimed(
 ) -> None:
     """`execute` for a run that this process has claimed already.
 
-    With `make_way`, a paused run is left, at the cost of its half-done round, as soon as another one is queued.
+    With `make_way`, a paused run is left, at the cost of its half-done round, as soon as another one is queued; and a
+    cell of a sweep goes back into the queue, after a round, as soon as a single run waits.
     """
     status: Status = "interrupted"
     error = ""
     obey = _Obedience(store, run_id, on_step or no_step_hook, make_way)
     try:
+        info = store.get(run_id)
+        steps_aside, rounds = make_way and info.sweep_id is not None, info.experiment.federation.rounds
         with one_thread():
-            for record in _records(store, run_id, obey):
+            for record in _records(store, info, obey):
                 record = replace(record, round_s=record.round_s - obey.take_paused_s())
                 store.save_round(run_id, record)
                 obey.look_at_once()  # "one more round" is over, however short that round was
                 if on_record is not None:
                     on_record(record)
+                if steps_aside and record.round < rounds and store.any_queued(single=True):
+                    raise _Left("queued")
         status = "finished"
     except _Left as left:
         (status,) = left.args
@@ -135,9 +140,8 @@ def sentence(error: BaseException) -> str:
     return text if isinstance(error, ValueError) and text else f"{type(error).__name__}: {text}"
 
 
-def _records(store: RunStore, run_id: str, on_step: OnStep) -> Iterator[RoundRecord]:
-    info = store.get(run_id)
-    start = store.state(run_id) if info.last_row else None
+def _records(store: RunStore, info: RunInfo, on_step: OnStep) -> Iterator[RoundRecord]:
+    start = store.state(info.run_id) if info.last_row else None
     return simulate(info.experiment, start=start, on_step=on_step, processes=info.processes)
 
 

@@ -2,6 +2,10 @@
 
 Its cells are the product of the values, in the order in which settings and values are given; the last setting changes
 fastest: {"strategy.final_sparsity": [0.5, 0.9], "federation.seed": [0, 1]} is (0.5, 0), (0.5, 1), (0.9, 0), (0.9, 1).
+
+Where methods are compared, a setting that only some of them have is left out for the others, which get one cell instead
+of several alike: {"strategy.name": ["fedavg", "random"], "strategy.final_sparsity": [0.5, 0.9]} is FedAvg once, and
+random pruning twice.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ from functools import cached_property
 from typing import Any
 
 from fedlab_core.experiment import Experiment, SettingError
+from fedlab_core.strategies import strategy_class, strategy_names
 
 MAX_CELLS = 10_000
 
@@ -25,7 +30,7 @@ class Cell:
 
     Attributes:
         place: which one, from 0.
-        coordinates: its values of the grid's settings, as the experiment has them.
+        coordinates: its values of the grid's settings, as the experiment has them; without those that its method lacks.
         name: the coordinates for people, "final_sparsity=0.5 seed=1".
     """
 
@@ -58,9 +63,11 @@ class Grid:
         found: dict[str, dict[int, Any]] = {key: {} for key in axes}
         for places in itertools.product(*(range(len(values)) for values in axes.values())):
             changes = {key: axes[key][place] for key, place in zip(axes, places, strict=True)}
-            settings = base.replace(changes).settings()
+            lacked = _lacked(changes, axes)
+            settings = base.replace({key: value for key, value in changes.items() if key not in lacked}).settings()
             for key, place in zip(axes, places, strict=True):
-                found[key][place] = settings[key]
+                if key not in lacked:
+                    found[key][place] = settings[key]
         grid = cls(base, {key: tuple(values.values()) for key, values in found.items()})
         for key, values in grid.axes.items():
             twice = next((value for place, value in enumerate(values) if value in values[:place]), None)
@@ -71,15 +78,21 @@ class Grid:
     @cached_property
     def cells(self) -> tuple[Cell, ...]:
         """All cells, in order."""
-        combinations = itertools.product(*self.axes.values())
-        return tuple(
-            self._cell(place, dict(zip(self.axes, values, strict=True))) for place, values in enumerate(combinations)
-        )
+        return tuple(self._cell(place, coordinates) for place, coordinates in enumerate(self._coordinates))
 
     @property
     def size(self) -> int:
         """How many cells there are."""
-        return math.prod(map(len, self.axes.values()))
+        return len(self._coordinates)
+
+    @cached_property
+    def _coordinates(self) -> list[dict[str, Any]]:
+        distinct: dict[tuple[tuple[str, Any], ...], None] = {}
+        for values in itertools.product(*self.axes.values()):
+            whole = dict(zip(self.axes, values, strict=True))
+            lacked = _lacked(whole, self.axes)
+            distinct[tuple((key, value) for key, value in whole.items() if key not in lacked)] = None
+        return [dict(coordinates) for coordinates in distinct]
 
     @cached_property
     def labels(self) -> dict[str, str]:
@@ -114,6 +127,22 @@ def parse_axes(options: Sequence[str]) -> dict[str, list[str]]:
             raise SettingError(f"--grid has {key} twice; allowed is once, with all of its values")
         axes[key] = [value.strip() for value in values.split(",")]
     return axes
+
+
+def _lacked(changes: Mapping[str, Any], axes: Mapping[str, Sequence[Any]]) -> set[str]:
+    """The settings that the method of these changes lacks, and another method of the grid has."""
+    if "strategy.name" not in axes:
+        return set()
+    here = _method_settings(changes["strategy.name"])
+    elsewhere = {key for name in axes["strategy.name"] for key in _method_settings(name)}
+    return {key for key in changes if key in elsewhere - here}
+
+
+def _method_settings(name: Any) -> set[str]:
+    """Flat names of a method's settings; none of an unknown one, which is refused where it is used."""
+    if name not in strategy_names():
+        return set()
+    return {f"strategy.{field}" for field in strategy_class(name).model_fields}
 
 
 def _check_size(axes: Mapping[str, Sequence[Any]]) -> None:

@@ -53,7 +53,8 @@ def cell_summary(store: RunStore, sweep: SweepInfo, info: RunInfo) -> dict[str, 
 
 
 def groups(store: RunStore, sweep: SweepInfo) -> list[dict[str, Any]]:
-    """The cells that differ in nothing but seeds, together: mean and spread over those that are finished.
+    """The cells that differ in nothing but seeds, together: mean and spread over those that are finished. A coordinate
+    that a method lacks is None.
 
     The spread is the sample standard deviation; None for a single run. Bytes are those of whole runs.
     """
@@ -62,7 +63,7 @@ def groups(store: RunStore, sweep: SweepInfo) -> list[dict[str, Any]]:
     together: dict[tuple[Any, ...], list[Cell]] = {}
     keys = [key for key in sweep.grid.axes if not key.endswith(".seed")]
     for cell in sweep.grid.cells:
-        together.setdefault(tuple(cell.coordinates[key] for key in keys), []).append(cell)
+        together.setdefault(tuple(cell.coordinates.get(key) for key in keys), []).append(cell)
     return [
         {
             "coordinates": dict(zip(keys, values, strict=True)),
@@ -91,13 +92,17 @@ def sweep_table(sweep: SweepInfo, rows: Iterable[dict[str, Any]]) -> str:
     head = [*(sweep.grid.labels[key] for key in keys), "runs", *measures]
     lines = [
         [
-            *(str(row["coordinates"][key]) for key in keys),
+            *(_coordinate(row["coordinates"][key]) for key in keys),
             f"{row['finished']}/{row['runs']}",
             *(_spread(row, key, _UNITS[name]) for name, key in measures.items()),
         ]
         for row in rows
     ]
     return table(head, lines)
+
+
+def _coordinate(value: Any) -> str:
+    return "-" if value is None else str(value)
 
 
 def _any(rows: Iterable[dict[str, Any]], key: str) -> bool:

@@ -99,6 +99,30 @@ class SweepShelf:
                 cell=cell.place,
             )
 
+    def queue_sweep(self, sweep_id: str) -> None:
+        """Put every cell that is neither finished nor being carried out into the queue, also of a stopped sweep."""
+        sweep = self.sweep(sweep_id)
+        for cell in sweep.grid.cells:
+            self.begin_cell(sweep, cell, status="queued")
+        with self._database.transaction() as connection:
+            connection.execute(
+                "UPDATE runs SET status = 'queued' WHERE sweep_id = ? AND pid IS NULL AND status != 'finished'",
+                (sweep.sweep_id,),
+            )
+            connection.execute(
+                "UPDATE runs SET wish = 'run' WHERE sweep_id = ? AND status != 'finished'", (sweep.sweep_id,)
+            )
+
+    def stop_sweep(self, sweep_id: str) -> None:
+        """Take what waits out of the queue, and ask for what is being carried out to stop. What is done stays."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "UPDATE runs SET status = 'stopped', wish = 'run'"
+                " WHERE sweep_id = ? AND pid IS NULL AND status IN ('queued', 'paused')",
+                (sweep_id,),
+            )
+            connection.execute("UPDATE runs SET wish = 'stop' WHERE sweep_id = ? AND pid IS NOT NULL", (sweep_id,))
+
     def delete_sweep(self, sweep_id: str) -> None:
         """Remove a sweep and all of its runs. Refused while one of them is running."""
         with self._database.transaction() as connection:

@@ -3,6 +3,7 @@
 A line from the parent means "look at the queue"; when the parent is gone, the child leaves its run within one client
 step, which is then "interrupted", and exits. With `--told` the child has nothing to do with the queue: a line is the id
 of the run to carry out (see `team.py`), and the answers are "round ID NUMBER" after each round, "left ID" at the end.
+With `--only-cells` it takes nothing but cells of sweeps, which are computed in one process, and starts no helpers.
 """
 
 from __future__ import annotations
@@ -21,26 +22,37 @@ if TYPE_CHECKING:
     from fedlab_core.runs.store import RunStore
     from fedlab_core.types import RoundRecord
 
+FOR_SINGLE_RUNS = 2
+"""So many workers take single runs, each with helpers for all processors; the others of a pool take cells of sweeps."""
+
 IDLE_S = 0.5
 """An idle worker looks at the queue this often even if nobody wakes it: a run may be queued by another program."""
 
 
 class WorkerPool:
-    """The parent's side: some worker processes on one store. Safe to use from several threads."""
+    """The parent's side: some worker processes on one store, one for each processor. Safe to use from several threads.
 
-    def __init__(self, store_path: Path | str, workers: int = 1) -> None:
-        self.store_path, self.workers = Path(store_path), workers
+    Two of them take single runs, so that a long one keeps nobody waiting; all of them take cells of sweeps, which make
+    way for single runs.
+    """
+
+    def __init__(self, store_path: Path | str, workers: int | None = None) -> None:
+        from fedlab_core.processes import default_processes
+
+        self.store_path = Path(store_path)
+        self.workers = default_processes() if workers is None else workers
         self._children: list[Child] = []
         self._lock = threading.Lock()
 
     def start(self) -> None:
         """Start the workers that are missing: all of them at first, later those that died. Returns at once."""
         with self._lock:
-            for child in [child for child in self._children if not child.alive]:
-                child.hang_up()
-                self._children.remove(child)
-            while len(self._children) < self.workers:
-                self._children.append(Child(self.store_path))
+            for place in range(self.workers):
+                if place == len(self._children):
+                    self._children.append(self._new_child(place))
+                elif not self._children[place].alive:
+                    self._children[place].hang_up()
+                    self._children[place] = self._new_child(place)
 
     def wake(self) -> None:
         """A run has been queued: take it now."""
@@ -55,6 +67,9 @@ class WorkerPool:
             end_all(self._children)
             self._children = []
 
+    def _new_child(self, place: int) -> Child:
+        return Child(self.store_path, *([] if place < FOR_SINGLE_RUNS else ["--only-cells"]))
+
     @property
     def alive(self) -> bool:
         """Whether every worker runs."""
@@ -68,17 +83,17 @@ class WorkerPool:
             return len(self._children) == self.workers and all(child.ready.is_set() for child in self._children)
 
 
-def work(store_path: Path, parent: Parent) -> None:
+def work(store_path: Path, parent: Parent, only_cells: bool = False) -> None:
     """Take runs from the queue and carry them out until the parent is gone."""
     from fedlab_core.runs.store import RunStore
 
     with RunStore(store_path) as store:
-        warm_up()
+        warm_up(helpers=not only_cells)
         parent.say(READY)
         while not parent.gone:
-            run_id = store.claim()
+            run_id = store.claim(only_cells=only_cells)
             if run_id is not None:
-                _carry_out(store, run_id, parent, make_way=True)
+                _carry_out(store, run_id, parent, make_way=not only_cells)
             else:
                 parent.spoke.wait(IDLE_S)
                 parent.spoke.clear()
@@ -130,8 +145,8 @@ def _carry_out(
             traceback.print_exc()
 
 
-def warm_up() -> None:
-    """Do once, before anyone waits for it, whatever is slow the first time: imports, data, kernels."""
+def warm_up(helpers: bool = True) -> None:
+    """Do once, before anyone waits for it, whatever is slow the first time: imports, data, kernels, and `helpers`."""
     import torch
 
     from fedlab_core.experiment import Experiment
@@ -140,7 +155,8 @@ def warm_up() -> None:
     from fedlab_core.simulation import simulate
 
     torch.set_num_threads(THREADS)
-    crew(default_processes()).start()
+    if helpers:
+        crew(default_processes()).start()
     one_round = {
         "data.num_clients": 5,
         "federation.rounds": 1,
@@ -156,9 +172,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Carry out runs of a store until standard input ends.")
     parser.add_argument("--store", type=Path, required=True, help="the file with the runs")
     parser.add_argument("--told", action="store_true", help="only runs whose ids come on standard input")
+    parser.add_argument("--only-cells", action="store_true", help="only cells of sweeps")
     options = parser.parse_args(arguments)
     parent = Parent()  # before anything slow: from here on a signal is a wish to end
-    (work_as_told if options.told else work)(options.store, parent)
+    if options.told:
+        work_as_told(options.store, parent)
+    else:
+        work(options.store, parent, options.only_cells)
 
 
 if __name__ == "__main__":

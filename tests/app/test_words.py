@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.words import age, changes, describe, escape
+from app.words import age, changes, coordinate, describe, escape, ordinal
 from fedlab_core.experiment import Experiment
 from fedlab_core.runs.recipes import recipe, recipe_names
 
@@ -32,6 +32,18 @@ def test_ages(seconds: int, words: str) -> None:
 def test_descriptions_name_what_differs() -> None:
     assert describe(recipe("fedsparsify-digits")) == "FedSparsify-Global 90 %, digits, 20 clients, α 0.5"
     assert len({describe(recipe(name)) for name in recipe_names()}) == len(recipe_names())
+
+
+def test_ordinals() -> None:
+    assert [ordinal(n) for n in (1, 2, 3, 4, 11, 12, 13, 21, 102, 111)] == [
+        *("1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "102nd", "111th")
+    ]
+
+
+def test_coordinates() -> None:
+    settings = {"strategy.name": "fedavg", "strategy.final_sparsity": 0.9, "data.alpha": 1.0, "strategy.every": 3}
+    words = [coordinate(key, value) for key, value in settings.items()]
+    assert words == ["FedAvg", "90 %", "α 1", "every 3"]
 
 
 def test_changes_name_both_values() -> None:

@@ -26,6 +26,8 @@ ATTACKED = [
     for sparsity in (0, 0, 0.9)
 ]
 
+CELLS = [plots.Setting("A", f"{cost}", (cost, cost), (0.8, 0.9)) for cost in (1.0, 2.0)]
+
 OVER_ROUNDS: dict[str, Callable[[Run, bool], go.Figure]] = {
     "accuracy": lambda run, dark: plots.accuracy_curve(run, dark=dark),
     "accuracy against megabytes": lambda run, dark: plots.accuracy_curve(run, x="megabytes", dark=dark),
@@ -34,6 +36,8 @@ OVER_ROUNDS: dict[str, Callable[[Run, bool], go.Figure]] = {
     "bytes": lambda run, dark: plots.bytes_ledger(run, dense_bytes_per_round=1e6, dark=dark),
     "sparsity": lambda run, dark: plots.sparsity_curve(run, dark=dark),
     "density": lambda run, dark: plots.layer_density_heatmap(run, dark=dark),
+    "overlay": lambda run, dark: plots.overlay({"one": [run, run], "other": [run]} if run else {}, dark=dark),
+    "overlay of losses": lambda run, dark: plots.overlay({"one": [run, run]}, "loss", x="flops", dark=dark),
     "runs": lambda run, dark: plots.accuracy_against({"a run": run} if run else {}, dark=dark),
     "planned sparsity": lambda run, dark: plots.planned_sparsity(run, dark=dark),
     "planned bytes": lambda run, dark: plots.planned_bytes(run, dense_bytes_per_round=1e6, dark=dark),
@@ -55,6 +59,7 @@ OTHERS: dict[str, Callable[[bool], go.Figure]] = {
     "images": lambda dark: plots.image_grid(np.zeros((2, 4, 4, 1), np.uint8), ["a", "b"], dark=dark),
     "picture": lambda dark: plots.round_picture(dark=dark),
     "schedule": lambda dark: plots.schedule_curve({"cubic": [0.1, 0.9]}, dark=dark),
+    "trade-off": lambda dark: plots.trade_off(CELLS, dense=0.9, dark=dark),
     "attack": lambda dark: plots.attack_against_sparsity(ATTACKED, dark=dark),
     "planned density": lambda dark: plots.density_bars({"fc": 0.5, "head": 1.0}, round=3, about=True, dark=dark),
     "region": lambda dark: plots.feasible_region(
@@ -82,6 +87,7 @@ EMPTY: dict[str, Callable[[], go.Figure]] = {
     "sizes": lambda: plots.size_bars([]),
     "images": lambda: plots.image_grid(np.zeros((0, 4, 4, 1), np.uint8), []),
     "schedule": lambda: plots.schedule_curve({}),
+    "trade-off": lambda: plots.trade_off([]),
     "attack": lambda: plots.attack_against_sparsity([]),
     "planned density": lambda: plots.density_bars({}, round=0),
     "region": lambda: plots.feasible_region([], [], limit=1, chosen=None, setting="", cost="flops"),

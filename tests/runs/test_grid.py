@@ -41,6 +41,29 @@ def test_methods_may_be_compared():
     ]
 
 
+def test_a_setting_that_a_method_lacks_is_left_out_for_it():
+    axes = {
+        "strategy.name": ["fedavg", "random", "fedprox"],
+        "strategy.final_sparsity": [0.5, 0.9],
+        "strategy.mu": ["0.1"],
+        "federation.seed": [0, 1],
+    }
+    grid = Grid.of(BASE, axes)
+    assert [cell.name for cell in grid.cells] == [
+        "name=fedavg seed=0",
+        "name=fedavg seed=1",
+        "name=random final_sparsity=0.5 seed=0",
+        "name=random final_sparsity=0.5 seed=1",
+        "name=random final_sparsity=0.9 seed=0",
+        "name=random final_sparsity=0.9 seed=1",
+        "name=fedprox mu=0.1 seed=0",
+        "name=fedprox mu=0.1 seed=1",
+    ]
+    assert grid.size == 8
+    assert len({cell.experiment.hash for cell in grid.cells}) == 8
+    assert Grid.parse(grid.to_json()).cells == grid.cells
+
+
 def test_stored_and_read_it_is_the_same():
     grid = Grid.of(BASE, {"strategy.name": ["fedavg", "random"], "federation.seed": [1, 0]})
     assert Grid.parse(grid.to_json()) == grid
@@ -58,7 +81,9 @@ def test_stored_and_read_it_is_the_same():
         ({"federation.seed": [0, 1, "0"]}, "the grid has federation.seed=0 twice"),
         ({"strategy.final_sparsity": ["0.5", "0.50"]}, "strategy.final_sparsity=0.5 twice"),
         ({"data.dataset": ["digits", "DIGITS"]}, "data.dataset=digits twice"),
-        ({"strategy.name": ["fedavg", "random"], "strategy.final_sparsity": [0.5]}, "no setting .* strategy fedavg"),
+        ({"strategy.name": ["fedavg", "fedprox"], "strategy.final_sparsity": [0.5]}, "no setting .* strategy fedavg"),
+        ({"strategy.name": ["random"], "strategy.mu": [0.5]}, "no setting .* strategy random"),
+        ({"strategy.name": ["pigeons", "random"], "strategy.final_sparsity": [0.5]}, "strategy.name is 'pigeons'"),
         ({"federation.seed": []}, "federation.seed has no values"),
         ({}, "the grid has no settings"),
         (
