@@ -31,6 +31,24 @@ def device_channels(federation: Federation, server: ServerState) -> dict[str, Te
     return {units.weight: kept for units, kept in zip(costs.units, layers, strict=True)}
 
 
+def device_masks(federation: Federation, server: ServerState, round: int, most: int = GATE_CLIENTS) -> list[Masks]:
+    """The sub-networks of the first `most` clients after a round; none where all use the global model."""
+    ctx, strategy = federation.context(round), federation.experiment.strategy
+    found = [strategy.personal(server, k, ctx) for k in range(min(most, federation.data.num_clients))]
+    return [masks for masks in found if masks is not None]
+
+
+def open_overlap(frequency_KC: Tensor) -> Tensor:
+    """How much the open channels of every two clients overlap, [K, K]: sum of minima / sum of maxima of their shares.
+
+    Ruzicka's index, which is intersection over union where shares are 0 or 1; 1 where nothing is open. Our reading of
+    an overlap of sub-networks that change from image to image.
+    """
+    least_KK = torch.minimum(frequency_KC[:, None], frequency_KC).sum(-1)
+    most_KK = torch.maximum(frequency_KC[:, None], frequency_KC).sum(-1)
+    return torch.where(most_KK > 0, least_KK / most_KK.clamp(min=1e-12), 1.0)
+
+
 def last_vote(server: ServerState) -> dict[str, Tensor]:
     """Of a FedSparsify-Local run, the votes that each weight got in the last round, -1 if it was pruned before.
 

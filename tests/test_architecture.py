@@ -30,6 +30,7 @@ LAYERS = {
     "lab": 4,
     "export": 5,
     "measures": 5,
+    "drift": 5,
     "rounds": 4,
     "helpers": 5,
     "processes": 5,

@@ -5,13 +5,16 @@ data, its background is transparent, `dark=True` chooses the colours for a dark 
 next. Figures over rounds take rows: `rows(records)`, or what the run store gives back.
 """
 
+from fedlab_core.plots.channels import channel_bars
 from fedlab_core.plots.clients import client_bars, participation_heatmap
 from fedlab_core.plots.compare import accuracy_against, schedule_curve
 from fedlab_core.plots.curves import accuracy_curve, bytes_ledger, loss_curve, sparsity_curve
 from fedlab_core.plots.data import image_grid, label_heatmap, size_bars
+from fedlab_core.plots.filters import filter_pictures
 from fedlab_core.plots.gates import device_channels_heatmap, open_frequency_heatmap
 from fedlab_core.plots.layers import kept_changes_bars, layer_density_heatmap, overlap_heatmap
 from fedlab_core.plots.masks import mask_map
+from fedlab_core.plots.network import network_picture
 from fedlab_core.plots.privacy import attack_against_sparsity
 from fedlab_core.plots.records import rows
 from fedlab_core.plots.rounds import round_picture
@@ -23,8 +26,10 @@ __all__ = [
     "accuracy_curve",
     "attack_against_sparsity",
     "bytes_ledger",
+    "channel_bars",
     "client_bars",
     "device_channels_heatmap",
+    "filter_pictures",
     "format_bytes",
     "format_flops",
     "format_percent",
@@ -35,6 +40,7 @@ __all__ = [
     "layer_density_heatmap",
     "loss_curve",
     "mask_map",
+    "network_picture",
     "open_frequency_heatmap",
     "overlap_heatmap",
     "participation_heatmap",

@@ -73,7 +73,13 @@ def size_bars(sizes_K: Sequence[int], *, dark: bool = False) -> go.Figure:
 
 
 def image_grid(
-    images_NHWC: NDArray[np.uint8], titles: Sequence[str], *, columns: int = 8, sentence: str = "", dark: bool = False
+    images_NHWC: NDArray[np.uint8],
+    titles: Sequence[str],
+    *,
+    columns: int = 8,
+    sentence: str = "",
+    note: str = "",
+    dark: bool = False,
 ) -> go.Figure:
     """Images in rows of `columns`, each under its title.
 
@@ -82,6 +88,7 @@ def image_grid(
         titles: one an image, a word or two.
         columns: images in a row.
         sentence: title of the figure; by default how many images of which size there are.
+        note: what has to be known to read them.
         dark: for a dark background.
 
     Raises:
@@ -101,6 +108,7 @@ def image_grid(
         sentence or f"{count} examples of {height} x {width} pixels",
         key="images",
         dark=dark,
+        subtitle=note,
         height=60 + 110 * lines,
     )
     places = [(column * (1 + GAP), line * (1 + TITLE) + TITLE) for line in range(lines) for column in range(columns)]
