@@ -6,12 +6,13 @@ import streamlit as st
 import torch
 
 from app import engine, live
+from fedlab_core.drift import Drift, measure_drift
 from fedlab_core.pruning.masks import overlaps
-from fedlab_core.runs.again import replay_rounds
+from fedlab_core.runs.again import as_stored, replay_rounds
 from fedlab_core.runs.store import RunInfo
 
-OVERLAP_CLIENTS = 30
-"""Clients whose masks are compared: a screen shows no more."""
+CLIENTS = 30
+"""Clients whose masks or updates are compared: a screen shows no more."""
 
 
 def seconds(run: RunInfo, rounds: int) -> str:
@@ -33,5 +34,24 @@ def mask_overlap(run: RunInfo, round: int) -> tuple[list[int], torch.Tensor]:
 @st.cache_data(max_entries=32, show_spinner=False)
 def _mask_overlap(run_id: str, round: int) -> tuple[list[int], torch.Tensor]:
     lab = engine.lab(engine.store().get(run_id).experiment)
-    updates = replay_rounds(engine.store(), run_id, round, round, lab)[0].updates[:OVERLAP_CLIENTS]
+    updates = replay_rounds(engine.store(), run_id, round, round, lab)[0].updates[:CLIENTS]
     return [update.client_id for update in updates], overlaps([update.masks for update in updates])
+
+
+def drift(run: RunInfo, rounds: int) -> tuple[Drift, list[bool]]:
+    """The updates of the last `rounds` rounds, and for those whose state was kept, whether it came out the same.
+
+    Raises:
+        RunError, DataError: rounds that the run has not done itself, or data that is not here.
+    """
+    last = run.rounds_done
+    with st.spinner(f"Computing rounds {last - rounds + 1} to {last} again, {seconds(run, rounds)} …"):
+        return _drift(run.run_id, last - rounds + 1, last)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _drift(run_id: str, first: int, last: int) -> tuple[Drift, list[bool]]:
+    store = engine.store()
+    replays = replay_rounds(store, run_id, first, last, engine.lab(store.get(run_id).experiment))
+    same = [as_stored(store, run_id, one) for one in replays]
+    return measure_drift(replays, CLIENTS), [known for known in same if known is not None]

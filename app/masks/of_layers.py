@@ -41,15 +41,13 @@ def draw_layer(at: int, masks: Masks, before: Masks | None, stored: int, server:
 
 
 def draw_network(run: RunInfo, masks: Masks, before: Masks | None, server: ServerState) -> None:
-    """Layers by the units they have left, beside their density; the first one's pictures, beside what changed."""
+    """Layers by the units they have left, beside their density; what the first one looks for; what changed."""
     dark = session.dark()
     left, right = st.columns(2)
     chart(network_picture(masks, dark=dark), "masks:network", left)
     chart(layer_density_heatmap(live.rows(run.run_id), dark=dark), "masks:density", right)
-    left, right = st.columns(2)
-    with left:
-        _first_layer(run, server)
-    chart(kept_changes_bars(before, masks, dark=dark), "masks:changes", right)
+    _first_layer(run, server)
+    chart(kept_changes_bars(before, masks, dark=dark), "masks:changes")
 
 
 def _first_layer(run: RunInfo, server: ServerState) -> None:

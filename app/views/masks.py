@@ -27,15 +27,15 @@ def page() -> None:
     run = choose_run(runs, "masks")
     playing = st.session_state.get("masks:play", False)
     seconds = PLAY_S if playing else 2 * live.POLL_S if run.status in ACTIVE else None
-    st.fragment(_picture, run_every=seconds)(run)
+    st.fragment(_picture, run_every=seconds)(run, playing)
 
 
-def _picture(run: RunInfo) -> None:
+def _picture(run: RunInfo, playing: bool) -> None:
     """What changes with layer, round and view; drawn again during playback and while the run grows."""
     store = engine.store()
     try:
         rounds, past = store.mask_rounds(run.run_id), live.rows(run.run_id)
-        at = _choose_round(rounds)
+        at = _choose_round(rounds, playing)
         masks = store.masks(run.run_id, at)
         before = _mask_before(run, at, masks)
         stored, server = store.state(run.run_id, at)
@@ -47,7 +47,10 @@ def _picture(run: RunInfo) -> None:
         return
     of_layers.draw_layer(at, masks, before, stored, server)
     of_layers.draw_network(run, masks, before, server)
-    of_clients.draw(run, stored, server, [len(row["clients"]) for row in past if row["round"] == stored])
+    if not playing:  # what clients have may take longer than a frame
+        of_clients.draw(run, stored, server, [len(row["clients"]) for row in past if row["round"] == stored])
+    if st.session_state["masks:play"] != playing:
+        st.rerun()  # last, so that nothing on the page is missed for a moment; how often it is drawn is said outside
 
 
 def _mask_before(run: RunInfo, at: int, masks: Masks) -> Masks | None:
@@ -60,12 +63,13 @@ def _mask_before(run: RunInfo, at: int, masks: Masks) -> Masks | None:
     return None
 
 
-def _choose_round(rounds: list[int]) -> int:
-    """A slider over the stored rounds, and its playback."""
+def _choose_round(rounds: list[int], playing: bool) -> int:
+    """A slider over the stored rounds, and its playback: `playing`, if this part of the page is drawn for it."""
     wanted = session.number("round")
     at = wanted if wanted in rounds else rounds[-1]
     slider, play = st.columns([8, 1], vertical_alignment="center")
-    if play.toggle("Play", key="masks:play", on_change=session.note, help="One round after the other."):
+    play.toggle("Play", key="masks:play", on_change=session.note, help="One round after the other.")
+    if playing:
         at = rounds[(rounds.index(at) + 1) % len(rounds)]
         session.look_at(round=str(at))
     if len(rounds) > 1:

@@ -5,11 +5,13 @@ data, its background is transparent, `dark=True` chooses the colours for a dark 
 next. Figures over rounds take rows: `rows(records)`, or what the run store gives back.
 """
 
+from fedlab_core.plots.answers import confusion_heatmap, error_by_age
 from fedlab_core.plots.channels import channel_bars
 from fedlab_core.plots.clients import client_bars, participation_heatmap
 from fedlab_core.plots.compare import accuracy_against, schedule_curve
 from fedlab_core.plots.curves import accuracy_curve, bytes_ledger, loss_curve, sparsity_curve
 from fedlab_core.plots.data import image_grid, label_heatmap, size_bars
+from fedlab_core.plots.drift import drift_scatter, update_map
 from fedlab_core.plots.filters import filter_pictures
 from fedlab_core.plots.gates import device_channels_heatmap, open_frequency_heatmap
 from fedlab_core.plots.layers import kept_changes_bars, layer_density_heatmap, overlap_heatmap
@@ -28,7 +30,10 @@ __all__ = [
     "bytes_ledger",
     "channel_bars",
     "client_bars",
+    "confusion_heatmap",
     "device_channels_heatmap",
+    "drift_scatter",
+    "error_by_age",
     "filter_pictures",
     "format_bytes",
     "format_flops",
@@ -49,5 +54,6 @@ __all__ = [
     "schedule_curve",
     "size_bars",
     "sparsity_curve",
+    "update_map",
     "vote_bars",
 ]

@@ -19,8 +19,8 @@ from fedlab_core.plots.style import CIVIDIS, format_percent, theme
 if TYPE_CHECKING:
     from torch import Tensor
 
-UNITS = 32
-"""More pictures do not fit on a screen."""
+UNITS, COLUMNS = 32, 16
+"""More pictures, and more of them in a row, do not fit on a screen."""
 CROSSED = 8
 """A cross fits into a weight that is drawn with so many pixels."""
 FADED = 0.75
@@ -66,14 +66,15 @@ def filter_pictures(
         for value_CHW, kept_CHW, alive in zip(values, kept, kept_U, strict=False)
     ]
     titles = [
-        f"✕ {unit} cut" if not alive else f"{unit}: {format_percent(density)}" if density < 1 else str(unit)
+        f"✕ {unit} cut" if not alive else f"{unit}: {density:.0%}" if density < 1 else str(unit)
         for unit, (alive, density) in enumerate(zip(kept_U, density_U, strict=True))
     ][:UNITS]
     how = "Filters in colour." if _in_colour(values) else "Dark: negative, yellow: positive."
     slices = " The middle slice of each." if 5 in (weight.dim(), 1 + len(input_shape)) else ""
     shown = f" The first {UNITS} of {len(kept_U)} units." if len(kept_U) > UNITS else ""
     note = f"{how} Grey or crossed: pruned; with a number: the share of weights kept.{slices}{shown}"
-    return image_grid(np.stack(pictures), titles, sentence=_sentence(kept_U, density_U, name), note=note, dark=dark)
+    sentence = _sentence(kept_U, density_U, name)
+    return image_grid(np.stack(pictures), titles, columns=COLUMNS, sentence=sentence, note=note, dark=dark)
 
 
 def _flat_pictures(tensor: Tensor, input_shape: Sequence[int]) -> NDArray[np.float32]:

@@ -51,7 +51,7 @@ def test_with_an_empty_store(dashboard: AppTest, name: str) -> None:
 def test_with_a_finished_run(dashboard: AppTest, store: RunStore, finished_run: bytes, name: str) -> None:
     run_id = store.import_run(finished_run)
     page = visit(dashboard, name, run=run_id)
-    assert charts(page) == {"home": 1, "data": 3, "run": 4, "masks": 5, "clients": 2, "runs": 0}[name]
+    assert charts(page) == {"home": 1, "data": 3, "run": 4, "masks": 5, "clients": 3, "runs": 0}[name]
     assert "cannot" not in said(page)
 
 
@@ -147,13 +147,13 @@ def test_where_a_fork_begins_there_is_no_vote_and_nobody_has_taken_part(dashboar
     assert charts(page) == 5
     page = visit(dashboard, "clients", run=child)
     assert not page.exception
-    assert "In 1 round every client" in page.get("plotly_chart")[1].proto.spec
+    assert "In 1 round every client" in page.get("plotly_chart")[2].proto.spec
 
 
 def test_clients_of_a_run(dashboard: AppTest, store: RunStore, finished_run: bytes) -> None:
     page = visit(dashboard, "clients", run=store.import_run(finished_run))
     assert not page.exception
-    assert charts(page) == 2
+    assert charts(page) == 3
     page.get_by_key("clients:order").set_value("by number").run()
     assert not page.exception
 

@@ -9,12 +9,24 @@ import pytest
 import torch
 
 from fedlab_core import plots
+from fedlab_core.drift import Drift
 from fedlab_core.plots.style import DARK, LIGHT
 
 from .conftest import MakeRun
 
 Run = Sequence[Mapping[str, Any]]
 MASK = torch.arange(12).reshape(3, 4) % 3 > 0
+DRIFT = Drift(
+    [1, 1],
+    [0, 1],
+    torch.tensor([1.0, 2.0]),
+    torch.tensor([0.5, float("nan")]),
+    torch.eye(2),
+    [1],
+    torch.ones(1),
+    torch.ones(1, 2),
+    (0.75, 0.25),
+)
 NAMES = ["client 0", "client 1"]
 ATTACKED = [
     {"sparsity": sparsity, "gap": 0.4 - 0.2 * sparsity, "auc": {"black-box": 0.8, "white-box": 0.8 - 0.1 * sparsity}}
@@ -44,6 +56,10 @@ OTHERS: dict[str, Callable[[bool], go.Figure]] = {
     "channels": lambda dark: plots.channel_bars(MASK, dark=dark),
     "votes": lambda dark: plots.vote_bars([[-1, 0, 2], [3, 1, 3]], 3, 2, name="fc", dark=dark),
     "clients": lambda dark: plots.client_bars([0.5, 0.75], dark=dark),
+    "confusion": lambda dark: plots.confusion_heatmap([[3, 1], [0, 2]], ["cat", "dog"], dark=dark),
+    "errors": lambda dark: plots.error_by_age([20, 40, 60], [30, 40, 50], dark=dark),
+    "drift": lambda dark: plots.drift_scatter(DRIFT, dark=dark),
+    "updates": lambda dark: plots.update_map(DRIFT, {0: "cat"}, dark=dark),
     "participation": lambda dark: plots.participation_heatmap({1: [0], 2: [1]}, 2, dark=dark),
     "labels": lambda dark: plots.label_heatmap([[3, 1], [0, 2]], ["cat", "dog"], dark=dark),
     "sizes": lambda dark: plots.size_bars([4, 2], dark=dark),
@@ -62,6 +78,10 @@ EMPTY: dict[str, Callable[[], go.Figure]] = {
     "devices": lambda: plots.device_channels_heatmap([], []),
     "votes": lambda: plots.vote_bars([[-1, -1]], 3, 2),
     "clients": lambda: plots.client_bars([float("nan")]),
+    "confusion": lambda: plots.confusion_heatmap([[0, 0], [0, 0]], ["cat", "dog"]),
+    "errors": lambda: plots.error_by_age([], []),
+    "drift": lambda: plots.drift_scatter(None),
+    "updates": lambda: plots.update_map(None),
     "participation": lambda: plots.participation_heatmap({}, 2),
     "labels": lambda: plots.label_heatmap([], []),
     "sizes": lambda: plots.size_bars([]),

@@ -31,7 +31,7 @@ def test_weights_are_coloured_by_sign_and_pruned_ones_are_crossed_out() -> None:
     assert tuple(first[72, 24]) == (128, 128, 128), "the cross goes through the middle of a pruned weight"
     faded = picture(figure, 1)
     assert (faded[5, 5] > first[50, 5]).all(), "what is cut is nearer to the background"
-    assert [note.text for note in figure.layout.annotations] == ["0: 75 %", "✕ 1 cut"]
+    assert [note.text for note in figure.layout.annotations] == ["0: 75%", "✕ 1 cut"]
     assert title(figure) == "Of the 2 units of fc1, 1 is cut; 0 have all their weights"
 
 
