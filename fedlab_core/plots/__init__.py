@@ -10,7 +10,7 @@ from fedlab_core.plots.channels import channel_bars
 from fedlab_core.plots.clients import client_bars, participation_heatmap
 from fedlab_core.plots.compare import accuracy_against, schedule_curve
 from fedlab_core.plots.curves import accuracy_curve, bytes_ledger, loss_curve, sparsity_curve
-from fedlab_core.plots.data import image_grid, label_heatmap, size_bars
+from fedlab_core.plots.data import client_images, image_grid, label_heatmap, size_bars
 from fedlab_core.plots.drift import drift_scatter, update_map
 from fedlab_core.plots.filters import filter_pictures
 from fedlab_core.plots.gates import device_channels_heatmap, open_frequency_heatmap
@@ -30,6 +30,7 @@ __all__ = [
     "bytes_ledger",
     "channel_bars",
     "client_bars",
+    "client_images",
     "confusion_heatmap",
     "device_channels_heatmap",
     "drift_scatter",
