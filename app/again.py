@@ -45,8 +45,10 @@ def drift(run: RunInfo, rounds: int) -> tuple[Drift, list[bool]]:
         RunError, DataError: rounds that the run has not done itself, or data that is not here.
     """
     last = run.rounds_done
-    with st.spinner(f"Computing rounds {last - rounds + 1} to {last} again, {seconds(run, rounds)} …"):
-        return _drift(run.run_id, last - rounds + 1, last)
+    first = last - rounds + 1
+    which = f"rounds {first} to {last}" if rounds > 1 else f"round {last}"
+    with st.spinner(f"Computing {which} again, {seconds(run, rounds)} …"):
+        return _drift(run.run_id, first, last)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)

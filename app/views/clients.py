@@ -80,7 +80,7 @@ def _worst(scores_K: list[float], metric: Metric, answers: Answers, lab: Federat
     worst, most = worst_clients(scores_K, metric), dominant_labels(lab)
     tests = answers.client_N.bincount(minlength=len(scores_K)).tolist()
     parts = [
-        f"client {k}: {format_score(metric, scores_K[k])} of {tests[k]} test examples"
+        f"client {k}: {format_score(metric, scores_K[k])} on {tests[k]} test examples"
         + (f", mostly {escape(most[k])} in training" if k in most else "")
         for k in worst[:NAMED]
     ]
@@ -96,8 +96,9 @@ def _mistakes(lab: Federation, answers: Answers) -> None:
     st.session_state["clients:client"] = wanted if wanted in tested else None
     st.selectbox(
         "Whose test examples",
-        [None, *tested],
-        format_func=lambda k: "all clients" if k is None else f"client {k}",
+        tested,
+        format_func=lambda k: f"client {k}",
+        placeholder="all clients",
         key="clients:client",
         on_change=session.turn,
         args=("client", "clients:client"),

@@ -81,4 +81,4 @@ def test_errors_in_years_are_drawn_against_age(dashboard: AppTest, store: RunSto
     changes = {"data.dataset": "brains", "data.partition": "ranges", "federation.learning_rate": 1e-4}
     page = open_page(dashboard, "clients", run=finished(store, **changes))
     assert "guesses are off by" in titles(page)[1]
-    assert any("years of" in text.value for text in page.markdown)
+    assert any("years on" in text.value for text in page.markdown)

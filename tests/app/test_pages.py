@@ -187,7 +187,7 @@ def test_a_prediction_is_drawn_beside_the_run(dashboard: AppTest, store: RunStor
     page = visit(dashboard, "run", run=store.import_run(finished_run))
     page.slider(key="run:guess").set_value(73).run()
     assert not page.exception
-    assert page.query_params["guess"] == "73"
+    assert page.query_params["guess"] == "50-50-73"
     assert "your prediction" in page.get("plotly_chart")[0].proto.spec
     page.button(key="run:forget").click().run()
     assert "guess" not in page.query_params
