@@ -51,13 +51,14 @@ def page() -> None:
     dark, names = session.dark(), data.dataset.class_names
     labels = label_heatmap(data.label_counts_KC[:CLIENTS], names, group=words.group, dark=dark)
     chart(labels, "data:labels")
+    above = st.container()
     view = _choose_view(data)
     if view == "one":
         left, right = st.columns(2)
         with right:
             _images(data, dark)
     else:
-        left = st.container()
+        left = above
         {"every": _every_client, "same": _same_image}[view](data, dark)
     chart(size_bars(data.sizes[:CLIENTS].tolist(), dark=dark), "data:sizes", left)
 
