@@ -7,12 +7,11 @@ from typing import Any
 import plotly.graph_objects as go
 import streamlit as st
 
-from app import engine, session
+from app import engine, predict, session
 from app.actions import ACTIVE
 from app.charts import chart
 from app.words import escape
-from fedlab_core.data.datasets import dataset_metric
-from fedlab_core.metrics import ACCURACY, MAE, Metric, metric_of
+from fedlab_core.metrics import ACCURACY, MAE, metric_of
 from fedlab_core.plots.curves import accuracy_curve, bytes_ledger, loss_curve, sparsity_curve
 from fedlab_core.plots.style import format_bytes, format_flops, format_percent, format_score
 from fedlab_core.runs.share import rounds_csv
@@ -54,25 +53,6 @@ def history(run: RunInfo) -> Rows:
     return before + [row for row in own if row["round"] > run.parent_round]
 
 
-def guess() -> float | None:
-    """Where the reader thinks that accuracy will end, in [0, 1], or the error, in years.
-
-    In the address as a whole number: hundredths, or tenths of a year.
-    """
-    steps = session.number("guess")
-    return steps / guess_steps() if steps is not None and steps <= 100 else None
-
-
-def guess_steps() -> int:
-    """Steps of a prediction to one, as the data on the left are measured."""
-    return 10 if metric() is MAE else 100
-
-
-def metric() -> Metric:
-    """What runs of the settings on the left are measured by."""
-    return dataset_metric(session.experiment().data.dataset)
-
-
 def _draw(run_id: str, drawn_status: str) -> None:
     """The part of the page that is drawn again while a run is under way."""
     try:
@@ -84,7 +64,9 @@ def _draw(run_id: str, drawn_status: str) -> None:
     if run.status != drawn_status:
         st.rerun()  # the buttons change with the status, and they are outside of this part
     _numbers(run, past)
-    _curves(run, past)
+    dense = _dense(run)
+    predict.judge(run, past, dense)
+    _curves(run, past, dense)
     with st.expander("Round log", icon=":material/table_rows:"):
         _log(past)
         st.download_button(
@@ -134,10 +116,28 @@ def _numbers(run: RunInfo, past: Rows) -> None:
             st.metric(name, value, help=help_text, width="content")
 
 
-def _curves(run: RunInfo, past: Rows) -> None:
+def _dense(run: RunInfo) -> Rows | None:
+    """The rounds of the same run without pruning, if there is one and somebody has made a prediction."""
+    other = predict.dense_run(run) if session.looked_at("guess") else None
+    try:
+        return rows(other.run_id) if other else None
+    except ValueError:  # damaged, or deleted in another window
+        return None
+
+
+def _curves(run: RunInfo, past: Rows, dense: Rows | None) -> None:
     """Accuracy (or error) and loss against what the reader chose; sparsity and bytes against rounds."""
     x, dark, beside = _axis(), session.dark(), _beside(run)
-    drawn = (run.run_id, len(past), x, dark, guess(), {name: len(rows) for name, rows in beside.items()})
+    if dense:
+        beside["unpruned"] = dense
+    drawn = (
+        run.run_id,
+        len(past),
+        x,
+        dark,
+        session.looked_at("guess"),
+        {name: len(rows) for name, rows in beside.items()},
+    )
     if st.session_state.get("drawn") != drawn:  # most looks at a slow run find nothing new
         st.session_state["figures"] = _figures(past, x, beside, dark, run.experiment.federation.rounds)
         st.session_state["drawn"] = drawn
@@ -147,9 +147,7 @@ def _curves(run: RunInfo, past: Rows) -> None:
 
 
 def _figures(past: Rows, x: Any, beside: dict[str, Rows], dark: bool, rounds: int) -> dict[str, go.Figure]:
-    end = guess()
-    measured = bool(past) and metric_of(past[0]) is metric()  # the guess is about the settings on the left
-    predicted = [(past[0]["round"], past[0][metric().test]), (rounds, end)] if measured and end is not None else None
+    predicted = predict.points(past, rounds)
     figures = {
         "accuracy": accuracy_curve(past, x=x, compare=beside, predicted=predicted, dark=dark),
         "sparsity": sparsity_curve(past, dark=dark),

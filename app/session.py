@@ -44,8 +44,13 @@ VIEW_KEYS = (
     "to",
     "runs",
     "base",
+    "overlap",
+    "drift",
 )
 """What is looked at, beside the configuration: the opened run, and what of it is drawn."""
+
+OF_ONE_RUN = ("round", "overlap", "drift")
+"""What another run is not looked at with: a round of this one, and what was computed again for it."""
 
 _XSRF_COOKIE = "_streamlit_xsrf"
 
@@ -156,7 +161,8 @@ def look_at(**view: str | None) -> None:
     """Change what is looked at; None forgets it. Another run is looked at from its own newest round."""
     current = dict(st.session_state["view"])
     if view.get("run", current.get("run")) != current.get("run"):
-        current.pop("round", None)
+        for key in OF_ONE_RUN:
+            current.pop(key, None)
     merged = {**current, **view}
     st.session_state["view"] = {key: value for key, value in merged.items() if value is not None}
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
-from fedlab_core.federation.evaluation import evaluate
+from fedlab_core.federation.evaluation import evaluate, predict
 from fedlab_core.lab import Federation
 from fedlab_core.models.gating import open_frequency
 from fedlab_core.pruning.budget import ChannelCosts
+from fedlab_core.pruning.masks import apply_masks
 from fedlab_core.strategies.fedsparsify_local import VOTES
 from fedlab_core.types import Masks, Params, ServerState
 
@@ -29,6 +32,24 @@ def device_channels(federation: Federation, server: ServerState) -> dict[str, Te
     costs = ChannelCosts.of_model(federation.model, federation.layer_flops)
     layers = server.state["channels"].bool().split(costs.sizes, 1)
     return {units.weight: kept for units, kept in zip(costs.units, layers, strict=True)}
+
+
+def device_masks(federation: Federation, server: ServerState, round: int, most: int = GATE_CLIENTS) -> list[Masks]:
+    """The sub-networks of the first `most` clients after a round; none where all use the global model."""
+    ctx, strategy = federation.context(round), federation.experiment.strategy
+    found = [strategy.personal(server, k, ctx) for k in range(min(most, federation.data.num_clients))]
+    return [masks for masks in found if masks is not None]
+
+
+def open_overlap(frequency_KC: Tensor) -> Tensor:
+    """How much the open channels of every two clients overlap, [K, K]: sum of minima / sum of maxima of their shares.
+
+    Ruzicka's index, which is intersection over union where shares are 0 or 1; 1 where nothing is open. Our reading of
+    an overlap of sub-networks that change from image to image.
+    """
+    least_KK = torch.minimum(frequency_KC[:, None], frequency_KC).sum(-1)
+    most_KK = torch.maximum(frequency_KC[:, None], frequency_KC).sum(-1)
+    return torch.where(most_KK > 0, least_KK / most_KK.clamp(min=1e-12), 1.0)
 
 
 def last_vote(server: ServerState) -> dict[str, Tensor]:
@@ -59,6 +80,54 @@ def client_scores(federation: Federation, server: ServerState, round: int) -> Te
         return federation.experiment.strategy.personal(server, client_id, ctx)
 
     return evaluate(federation.model, server.params, server.buffers, federation.data, personal).client_score_K
+
+
+class Answers(NamedTuple):
+    """What clients' own test examples are, and what the model takes them for: client, truth and answer, [N] each.
+
+    Truths and answers are labels (int64), or years (float32).
+    """
+
+    client_N: Tensor
+    truth_N: Tensor
+    answer_N: Tensor
+
+    def of(self, client: int | None) -> Answers:
+        """Those of one client; None: all of them."""
+        return self if client is None else Answers(*(values[self.client_N == client] for values in self))
+
+    def confusion(self, num_classes: int) -> Tensor:
+        """[C, C]: examples by label (rows) and answer (columns). Of labels only."""
+        places_N = self.truth_N * num_classes + self.answer_N
+        return places_N.bincount(minlength=num_classes**2).view(num_classes, num_classes)
+
+
+def client_answers(federation: Federation, server: ServerState, round: int) -> Answers:
+    """Each client's own test examples, answered under its own sub-network where it has one, as after that round."""
+    ctx, data, strategy = federation.context(round), federation.data, federation.experiment.strategy
+    rows_N, sizes_K = data.test_rows
+    client_N = torch.repeat_interleave(torch.arange(data.num_clients), sizes_K)
+    if data.feature_skew is None and strategy.personal(server, 0, ctx) is None:
+        outputs_NC = predict(federation.model, server.params, server.buffers, data.dataset.x_test_NI[rows_N])
+    else:
+        pieces = []
+        for client_id in sizes_K.nonzero().flatten().tolist():
+            masks = strategy.personal(server, client_id, ctx)
+            params = server.params if masks is None else apply_masks(server.params, masks)
+            pieces.append(predict(federation.model, params, server.buffers, data.test(client_id)[0]))
+        outputs_NC = torch.cat(pieces)
+    answer_N = outputs_NC.squeeze(1) if data.dataset.is_regression else outputs_NC.argmax(1)
+    return Answers(client_N, data.dataset.y_test_N[rows_N].cpu(), answer_N)
+
+
+def dominant_labels(federation: Federation) -> dict[int, str]:
+    """The label (of a regression, the group of ages) that most training examples of a client have, by client.
+
+    Clients without examples have none; of several labels, the first.
+    """
+    data = federation.data
+    most_K = data.label_counts_KC.argmax(1).tolist()
+    return {client: data.dataset.class_names[most_K[client]] for client in data.holders}
 
 
 def client_gates(federation: Federation, server: ServerState, layer: str) -> tuple[list[int], Tensor]:

@@ -113,13 +113,7 @@ def run_round(
 ) -> RoundRecord:
     """Assign, train, upload, merge, prune, measure. `server` is left as it is; the next state is in the record."""
     start = time.perf_counter()
-    clients = participants(federation, ctx)
-    downloads = broadcast(federation, server, clients, ctx)
-    reports = run_clients(federation, downloads, ctx, on_step)
-    # The server sees only what was decoded from the payloads.
-    memory = MaskMemory()
-    updates = [unpack_update(report.payload, k, server, memory) for k, report in zip(clients, reports, strict=True)]
-
+    clients, downloads, reports, updates = exchange(federation, server, ctx, on_step, run_clients)
     before, after = merge(federation, server, updates, ctx)
 
     tested = _evaluate(federation, after, ctx)
@@ -138,6 +132,32 @@ def run_round(
         effective_flops=round(sum(report.effective_flops for report in reports)),
         round_s=time.perf_counter() - start,
     )
+
+
+class Exchange(NamedTuple):
+    """What went to the clients of a round and came back; `updates` is what the server reads out of their reports."""
+
+    clients: list[int]
+    downloads: list[Download]
+    reports: list[Report]
+    updates: list[Update]
+
+
+def exchange(
+    federation: Federation,
+    server: ServerState,
+    ctx: RoundContext,
+    on_step: OnStep = no_step_hook,
+    run_clients: RunClients = client_side,
+) -> Exchange:
+    """Assign, train, upload: a round up to where the server merges."""
+    clients = participants(federation, ctx)
+    downloads = broadcast(federation, server, clients, ctx)
+    reports = run_clients(federation, downloads, ctx, on_step)
+    # The server sees only what was decoded from the payloads.
+    memory = MaskMemory()
+    updates = [unpack_update(report.payload, k, server, memory) for k, report in zip(clients, reports, strict=True)]
+    return Exchange(clients, downloads, reports, updates)
 
 
 def merge(

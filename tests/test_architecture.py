@@ -32,6 +32,7 @@ LAYERS = {
     "encodings": 5,
     "export": 5,
     "measures": 5,
+    "drift": 5,
     "rounds": 4,
     "helpers": 5,
     "processes": 5,

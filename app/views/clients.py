@@ -1,19 +1,27 @@
-"""Clients: how good the model is for each of them, under its own sub-network if it has one, and who took part when."""
+"""Clients: how good the model is for each of them, what it mistakes, who took part, and how far they pull apart."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from app import engine, live, session
+from app import again, engine, live, session
 from app.charts import chart
 from app.choose import choose_run
 from app.words import escape
-from fedlab_core.measures import client_scores, device_shares
-from fedlab_core.plots.clients import client_bars, participation_heatmap
-from fedlab_core.plots.style import format_percent
+from fedlab_core.lab import Federation
+from fedlab_core.measures import Answers, client_answers, client_scores, device_shares, dominant_labels
+from fedlab_core.metrics import Metric
+from fedlab_core.plots.answers import confusion_heatmap, error_by_age
+from fedlab_core.plots.clients import client_bars, participation_heatmap, worst_clients
+from fedlab_core.plots.drift import drift_scatter, update_map
+from fedlab_core.plots.style import format_percent, format_score
+from fedlab_core.runs.store import RunInfo
 
 # Clients that are drawn: a screen shows no more.
 CLIENTS = 200
+NAMED = 10
+# Rounds that are offered to be computed again.
+AGAIN = (1, 3, 5)
 
 
 def page() -> None:
@@ -25,29 +33,33 @@ def page() -> None:
     run = choose_run(runs, "clients")
     try:
         past = live.history(run)
-        stored, scores_K, shares = _measured(run.run_id, past[-1]["round"])
-        metric = engine.lab(run.experiment).data.dataset.metric
+        stored, scores_K, shares, answers = _measured(run.run_id, past[-1]["round"])
+        lab = engine.lab(run.experiment)
     except ValueError as error:  # damaged, deleted in another window, or data that is not here
         st.error(f"The clients of this run cannot be shown: {escape(str(error))}.", icon=":material/error:")
         return
+    metric, dark = lab.data.dataset.metric, session.dark()
     _said(stored, shares)
+    _worst(scores_K, metric, answers, lab)
     order = st.segmented_control("Order", ["worst first", "by number"], default="worst first", key="clients:order")
-    dark = session.dark()
     if len(scores_K) > CLIENTS:
         st.caption(f"The pictures show {CLIENTS} of {len(scores_K):,} clients: the worst, or the first.")
     first = order != "by number"
     chart(client_bars(scores_K, metric=metric, worst_first=first, most=CLIENTS, dark=dark), "clients:scores")
+    _mistakes(lab, answers)
     took = {row["round"]: [k for k in row["clients"] if k < CLIENTS] for row in past if row["clients"]}
     chart(participation_heatmap(took, min(CLIENTS, len(scores_K)), dark=dark), "clients:participation")
+    _drift(run, lab)
 
 
 @st.cache_data(max_entries=32, show_spinner="Testing every client …")
-def _measured(run_id: str, round: int) -> tuple[int, list[float], list[float]]:
-    """The last stored round up to this one, each client's score after it, and shares of FLOPs of sub-networks."""
+def _measured(run_id: str, round: int) -> tuple[int, list[float], list[float], Answers]:
+    """The last stored round up to this one; each client's score after it, shares of FLOPs of sub-networks, answers."""
     run = engine.store().get(run_id)
     stored, server = engine.store().state(run_id, round)
     lab = engine.lab(run.experiment)
-    return stored, client_scores(lab, server, stored).tolist(), device_shares(lab, server)
+    scores = client_scores(lab, server, stored).tolist()
+    return stored, scores, device_shares(lab, server), client_answers(lab, server, stored)
 
 
 def _said(stored: int, shares: list[float]) -> None:
@@ -61,6 +73,90 @@ def _said(stored: int, shares: list[float]) -> None:
         f"{low if low == high else f'{low} to {high}'} of the FLOPs, the server's network {server}. "
         "The page **Masks** shows which channels these are."
     )
+
+
+def _worst(scores_K: list[float], metric: Metric, answers: Answers, lab: Federation) -> None:
+    """Who the worst tenth are, and what they have."""
+    worst, most = worst_clients(scores_K, metric), dominant_labels(lab)
+    tests = answers.client_N.bincount(minlength=len(scores_K)).tolist()
+    parts = [
+        f"client {k}: {format_score(metric, scores_K[k])} on {tests[k]} test examples"
+        + (f", mostly {escape(most[k])} in training" if k in most else "")
+        for k in worst[:NAMED]
+    ]
+    more = f"; and {len(worst) - NAMED} more" if len(worst) > NAMED else ""
+    if parts:
+        st.markdown(f"**Worst 10 %**: {'; '.join(parts)}{more}.")
+
+
+def _mistakes(lab: Federation, answers: Answers) -> None:
+    """What is mistaken for what, or errors against ages, of one client or of all."""
+    tested, dataset, dark = answers.client_N.unique().tolist(), lab.data.dataset, session.dark()
+    wanted = session.number("client")
+    st.session_state["clients:client"] = wanted if wanted in tested else None
+    st.selectbox(
+        "Whose test examples",
+        tested,
+        format_func=lambda k: f"client {k}",
+        placeholder="all clients",
+        key="clients:client",
+        on_change=session.turn,
+        args=("client", "clients:client"),
+    )
+    client = st.session_state["clients:client"]
+    who, own = "All clients" if client is None else f"Client {client}", answers.of(client)
+    if dataset.is_regression:
+        figure = error_by_age(own.truth_N, own.answer_N, who=who, dark=dark)
+    else:
+        figure = confusion_heatmap(own.confusion(dataset.num_classes), dataset.class_names, who=who, dark=dark)
+    chart(figure, "clients:mistakes")
+
+
+def _drift(run: RunInfo, lab: Federation) -> None:
+    """Where the clients' updates point: the last rounds computed again, when someone asks for it."""
+    st.subheader("Drift", anchor=False)
+    own = run.rounds_done - run.first_round
+    if own < 1:
+        st.caption("No client has sent an update yet.")
+        return
+    rounds = session.number("drift")
+    choices = [count for count in AGAIN if count <= own]
+    st.caption(
+        "What each client sent is not stored, but a round can be computed again, to the same numbers. An update is "
+        "the client's model minus the one that it received, over the weights that it sends."
+    )
+    with st.container(horizontal=True):
+        for count in choices:
+            st.button(
+                f"Last {f'{count} rounds' if count > 1 else 'round'} ({again.seconds(run, count)})",
+                icon=":material/replay:",
+                key=f"clients:again:{count}",
+                type="primary" if count == rounds else "secondary",
+                on_click=_compute,
+                args=(count,),
+            )
+    if rounds not in choices:
+        return
+    try:
+        drift, same = again.drift(run, rounds)
+    except ValueError as error:
+        st.error(f"The updates cannot be computed again: {escape(str(error))}.", icon=":material/error:")
+        return
+    left, right = st.columns(2)
+    chart(drift_scatter(drift, dark=session.dark()), "clients:drift", left)
+    chart(update_map(drift, dominant_labels(lab), dark=session.dark()), "clients:updates", right)
+    if same:
+        st.caption(
+            "The states that came out are the stored ones, bit by bit."
+            if all(same)
+            else "The states that came out differ from the stored ones: the run was computed on another machine, "
+            "where sums are rounded differently."
+        )
+
+
+@session.callback
+def _compute(rounds: int) -> None:
+    session.look_at(drift=str(rounds))
 
 
 page()

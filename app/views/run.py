@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import actions, engine, forking, live, session, share
+from app import actions, engine, forking, live, predict, session, share
 from app.controls import all_controls
 from app.words import STATUS, age, changes, escape, ordinal, title
-from fedlab_core.metrics import MAE
 from fedlab_core.runs.recipes import describe as purpose
 from fedlab_core.runs.recipes import recipe, recipe_names
 from fedlab_core.runs.store import RunInfo
@@ -85,32 +84,7 @@ def _buttons(run: RunInfo | None) -> None:
                 args=(run_id, action),
                 disabled=not can[action],
             )
-        _predict()
-
-
-def _predict() -> None:
-    """Predict first: where accuracy, or the error, will end is drawn beside what it does. Part of the address."""
-    metric = live.metric()
-    with st.popover(
-        "Predict", icon=":material/lightbulb:", help=f"Say first where the {metric.name} will end, then run."
-    ):
-        guess = live.guess()
-        st.session_state["run:guess"] = 50 if guess is None else round(live.guess_steps() * guess)
-        st.slider(
-            f"Test {metric.name} after the last round" + (" (tenths of a year)" if metric is MAE else ""),
-            0,
-            100,
-            format="%d" if metric is MAE else "%d %%",
-            key="run:guess",
-            on_change=session.turn,
-            args=("guess", "run:guess"),
-        )
-        st.button("Forget it", key="run:forget", on_click=_forget, disabled=guess is None)
-
-
-@session.callback
-def _forget() -> None:
-    session.look_at(guess=None)
+        predict.controls()
 
 
 def _headline(run: RunInfo, is_example: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -108,6 +109,10 @@ class FederatedData:
             return self.dataset.x_train_NI, self.dataset.y_train_N, self.train_indices[client_id]
         x_NI, y_N = self.train(client_id)
         return x_NI, y_N, torch.arange(len(y_N))
+
+    def at_clients(self, x_NI: Tensor, clients: Sequence[int]) -> list[Tensor]:
+        """The same images as each of these clients would see them: turned by its angle, with noise of its strength."""
+        return [self._seen(client_id, x_NI, "shown") for client_id in clients]
 
     def test(self, client_id: int) -> tuple[Tensor, Tensor]:
         """The test examples of a client, as it sees them."""

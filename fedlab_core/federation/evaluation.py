@@ -78,6 +78,15 @@ def _forward(model: nn.Module, params: Params, buffers: Buffers, x_NI: Tensor, y
     return torch.cat(scored).double(), torch.cat(losses).double()
 
 
+def predict(model: nn.Module, params: Params, buffers: Buffers, x_NI: Tensor) -> Tensor:
+    """What the model gives out in testing, [N, C]: class scores, or of a regression the one number; in pieces."""
+    model.eval()
+    tensors = put({**params, **buffers}, x_NI.device)
+    with torch.no_grad():
+        pieces = [_outputs(model, tensors, x_BI).cpu() for x_BI in x_NI.split(chunk_of(x_NI))]
+    return torch.cat(pieces)
+
+
 def chunk_of(x_NI: Tensor) -> int:
     """Examples of a forward pass: fewer where they are as large as scans."""
     return min(CHUNK, max(1, CHUNK_VALUES // math.prod(x_NI.shape[1:])))

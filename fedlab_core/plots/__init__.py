@@ -5,15 +5,20 @@ data, its background is transparent, `dark=True` chooses the colours for a dark 
 next. Figures over rounds take rows: `rows(records)`, or what the run store gives back.
 """
 
+from fedlab_core.plots.answers import confusion_heatmap, error_by_age
+from fedlab_core.plots.channels import channel_bars
 from fedlab_core.plots.clients import client_bars, participation_heatmap
 from fedlab_core.plots.compare import accuracy_against, schedule_curve
 from fedlab_core.plots.costs import encoding_bars, encoding_sweep, flops_bars, latency_bars, target_bars
 from fedlab_core.plots.curves import accuracy_curve, bytes_ledger, loss_curve, sparsity_curve
-from fedlab_core.plots.data import image_grid, label_heatmap, size_bars
+from fedlab_core.plots.data import client_images, image_grid, label_heatmap, size_bars
 from fedlab_core.plots.design import density_bars, feasible_region, planned_bytes, planned_flops, planned_sparsity
+from fedlab_core.plots.drift import drift_scatter, update_map
+from fedlab_core.plots.filters import filter_pictures
 from fedlab_core.plots.gates import device_channels_heatmap, open_frequency_heatmap
 from fedlab_core.plots.layers import kept_changes_bars, layer_density_heatmap, overlap_heatmap
 from fedlab_core.plots.masks import mask_map
+from fedlab_core.plots.network import network_picture
 from fedlab_core.plots.overlay import overlay
 from fedlab_core.plots.pareto import Setting, trade_off
 from fedlab_core.plots.privacy import attack_against_sparsity, attack_roc
@@ -30,12 +35,18 @@ __all__ = [
     "attack_against_sparsity",
     "attack_roc",
     "bytes_ledger",
+    "channel_bars",
     "client_bars",
+    "client_images",
+    "confusion_heatmap",
     "density_bars",
     "device_channels_heatmap",
+    "drift_scatter",
     "encoding_bars",
     "encoding_sweep",
+    "error_by_age",
     "feasible_region",
+    "filter_pictures",
     "flops_bars",
     "format_bytes",
     "format_flops",
@@ -48,6 +59,7 @@ __all__ = [
     "layer_density_heatmap",
     "loss_curve",
     "mask_map",
+    "network_picture",
     "open_frequency_heatmap",
     "overlap_heatmap",
     "overlay",
@@ -63,5 +75,6 @@ __all__ = [
     "sparsity_curve",
     "target_bars",
     "trade_off",
+    "update_map",
     "vote_bars",
 ]

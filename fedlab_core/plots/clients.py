@@ -42,9 +42,8 @@ def client_bars(
     if not len(tested):
         step = "Choose a data set or a split in which clients have test examples."
         return nothing_yet("No client has been tested", step, key="clients", dark=dark)
-    badness = -scores if metric.higher_is_better else scores
-    ranked = tested[np.argsort(-badness[tested], kind="stable")]
-    worst = set(ranked[: max(1, round(WORST * len(ranked)))].tolist())
+    ranked = _ranked(scores, metric)
+    worst = set(worst_clients(scores, metric))
     order = (ranked if worst_first else tested)[:most]
     figure = sheet(_sentence(scores, ranked, metric), key="clients", dark=dark, height=320)
     look, digits = theme(dark), ".1%" if metric.higher_is_better else ".2f"
@@ -72,6 +71,19 @@ def client_bars(
     else:
         set_from_zero(figure, f"{metric.name}, years", float(scores[tested].max()))
     return figure
+
+
+def worst_clients(scores_K: ArrayLike, metric: Metric = ACCURACY) -> list[int]:
+    """The worst tenth of the clients that have been tested, one at least if there is any, the worst first."""
+    ranked = _ranked(np.asarray(scores_K, dtype=float), metric)
+    return ranked[: max(1, round(WORST * len(ranked)))].tolist()
+
+
+def _ranked(scores: np.ndarray, metric: Metric) -> np.ndarray:
+    """Tested clients, the worst first; equal ones by number."""
+    tested = np.flatnonzero(~np.isnan(scores))
+    badness = -scores[tested] if metric.higher_is_better else scores[tested]
+    return tested[np.argsort(-badness, kind="stable")]
 
 
 def participation_heatmap(clients_T: Mapping[int, Sequence[int]], num_clients: int, *, dark: bool = False) -> go.Figure:

@@ -22,16 +22,21 @@ from fedlab_core.plots.theme import nothing_yet, set_from_zero, sheet
 CHOOSE_DATA = "Choose a data set, the number of clients and a partition."
 GAP, TITLE = 0.1, 0.32
 """Space between images and above them, where the title is, in widths of an image."""
+NAME = 1.4
+"""Space for a client's name before its images, in widths of an image."""
 PIXELS = 96
 """Images smaller than this are enlarged before they are sent: a browser would blur 8 x 8 pixels."""
 
 
-def label_heatmap(counts_KC: ArrayLike, class_names: Sequence[str], *, dark: bool = False) -> go.Figure:
+def label_heatmap(
+    counts_KC: ArrayLike, class_names: Sequence[str], *, group: str = "label", dark: bool = False
+) -> go.Figure:
     """How many examples of each label each client holds.
 
     Args:
         counts_KC: clients x classes, whole numbers.
         class_names: of the C classes.
+        group: what a class is called: "label", or "age group".
         dark: for a dark background.
 
     Raises:
@@ -44,15 +49,15 @@ def label_heatmap(counts_KC: ArrayLike, class_names: Sequence[str], *, dark: boo
         raise ValueError(f"counts_KC has shape {counts.shape}; allowed is (clients, {len(class_names)} class names)")
     held_K = (counts > 0).sum(axis=1)
     sentence = (
-        f"A client holds {held_K.mean():.1f} of {len(class_names)} labels on average; "
+        f"A client holds {held_K.mean():.1f} of {len(class_names)} {group}s on average; "
         f"client {held_K.argmin()} holds {held_K.min()}, the fewest"
     )
     figure = sheet(sentence, key="labels", dark=dark, height=160 + 24 * min(len(class_names), 20))
     bar, gap = {"title": {"text": "examples"}}, 1 if len(counts) <= 40 else 0
     figure.add_heatmap(z=counts.T, y=list(class_names), colorscale=CIVIDIS, zmin=0, colorbar=bar, xgap=gap, ygap=gap)
-    figure.update_traces(hovertemplate="client %{x}, label %{y}: %{z} examples<extra></extra>")
+    figure.update_traces(hovertemplate=f"client %{{x}}, {group} %{{y}}: %{{z}} examples<extra></extra>")
     figure.update_xaxes(title_text="client", showgrid=False, tickformat="d", dtick=_client_step(len(counts)))
-    return figure.update_yaxes(title_text="label", showgrid=False, type="category", autorange="reversed")
+    return figure.update_yaxes(title_text=group, showgrid=False, type="category", autorange="reversed")
 
 
 def size_bars(sizes_K: Sequence[int], *, dark: bool = False) -> go.Figure:
@@ -73,7 +78,13 @@ def size_bars(sizes_K: Sequence[int], *, dark: bool = False) -> go.Figure:
 
 
 def image_grid(
-    images_NHWC: NDArray[np.uint8], titles: Sequence[str], *, columns: int = 8, sentence: str = "", dark: bool = False
+    images_NHWC: NDArray[np.uint8],
+    titles: Sequence[str],
+    *,
+    columns: int = 8,
+    sentence: str = "",
+    note: str = "",
+    dark: bool = False,
 ) -> go.Figure:
     """Images in rows of `columns`, each under its title.
 
@@ -82,6 +93,7 @@ def image_grid(
         titles: one an image, a word or two.
         columns: images in a row.
         sentence: title of the figure; by default how many images of which size there are.
+        note: what has to be known to read them.
         dark: for a dark background.
 
     Raises:
@@ -101,6 +113,7 @@ def image_grid(
         sentence or f"{count} examples of {height} x {width} pixels",
         key="images",
         dark=dark,
+        subtitle=note,
         height=60 + 110 * lines,
     )
     places = [(column * (1 + GAP), line * (1 + TITLE) + TITLE) for line in range(lines) for column in range(columns)]
@@ -111,6 +124,59 @@ def image_grid(
     bottom = lines * (1 + TITLE)
     return figure.update_yaxes(
         visible=False, range=[bottom, 0], scaleanchor="x", constrain="domain", constraintoward="top"
+    )
+
+
+def client_images(
+    images_KNHWC: Sequence[NDArray[np.uint8]],
+    titles_KN: Sequence[Sequence[str]],
+    names: Sequence[str],
+    *,
+    sentence: str = "",
+    note: str = "",
+    dark: bool = False,
+) -> go.Figure:
+    """One row a client: its name, and some of its images, each under its title.
+
+    Args:
+        images_KNHWC: for each client, images as `image_grid` takes them; fewer leave places at the end of the row.
+        titles_KN: for each client, one title an image.
+        names: of the clients.
+        sentence: title of the figure; by default how many clients there are.
+        note: what has to be known to read them.
+        dark: for a dark background.
+
+    Raises:
+        ValueError: not one name and one list of titles a client.
+    """
+    if not len(images_KNHWC) == len(titles_KN) == len(names):
+        counts = f"{len(images_KNHWC)} clients' images, {len(titles_KN)} lists of titles and {len(names)} names"
+        raise ValueError(f"{counts}; allowed is one of each a client")
+    columns = max((len(images) for images in images_KNHWC), default=0)
+    if not columns:
+        return nothing_yet("No images to show", CHOOSE_DATA, key="client images", dark=dark)
+    lines = len(names)
+    figure = sheet(
+        sentence or f"Some examples of {lines} clients",
+        key="client images",
+        dark=dark,
+        subtitle=note,
+        height=80 + 86 * lines,
+    )
+    pictures, notes = [], []
+    for line, (images_NHWC, titles_N, name) in enumerate(zip(images_KNHWC, titles_KN, names, strict=True)):
+        top = line * (1 + TITLE) + TITLE
+        middle = {"x": NAME - GAP, "y": top + 0.5, "xanchor": "right", "showarrow": False, "font": {"size": 12}}
+        notes.append({"text": name, **middle})
+        for column, (image_HWC, title) in enumerate(zip(images_NHWC, titles_N, strict=True)):
+            left = NAME + column * (1 + GAP)
+            pictures.append(_picture(image_HWC, left, top))
+            notes.append(_title_above(title, left, top))
+    figure.update_layout(images=pictures, annotations=notes)
+    right = NAME + columns * (1 + GAP)
+    figure.update_xaxes(visible=False, range=[0, right], constrain="domain", constraintoward="left")
+    return figure.update_yaxes(
+        visible=False, range=[lines * (1 + TITLE), 0], scaleanchor="x", constrain="domain", constraintoward="top"
     )
 
 

@@ -71,12 +71,15 @@ def kept_changes_bars(before: Masks | None, after: Masks, *, dark: bool = False)
     return figure.update_layout(barmode="stack", legend_traceorder="normal")
 
 
-def overlap_heatmap(names: Sequence[str], iou_KK: ArrayLike, *, dark: bool = False) -> go.Figure:
+def overlap_heatmap(
+    names: Sequence[str], iou_KK: ArrayLike, *, of: str = "weights", does: str = "keeps", dark: bool = False
+) -> go.Figure:
     """Overlap of the kept weights of every two clients.
 
     Args:
         names: of the K clients.
-        iou_KK: intersection over union in [0, 1], K x K (`pruning.masks.overlap`).
+        iou_KK: intersection over union in [0, 1], K x K (`pruning.masks.overlaps`).
+        of, does: what overlaps, and what a client does with it, in the sentence.
         dark: for a dark background.
 
     Raises:
@@ -88,7 +91,7 @@ def overlap_heatmap(names: Sequence[str], iou_KK: ArrayLike, *, dark: bool = Fal
         return nothing_yet("No masks to compare", step, key="overlap", dark=dark)
     if overlap_KK.shape != (len(names), len(names)):
         raise ValueError(f"iou_KK has shape {overlap_KK.shape}; allowed is {(len(names), len(names))}, one a name")
-    figure = sheet(_overlap_sentence(names, overlap_KK), key="overlap", dark=dark, height=480)
+    figure = sheet(_overlap_sentence(names, overlap_KK, of, does), key="overlap", dark=dark, height=480)
     bar = {"title": {"text": "IoU"}}
     figure.add_heatmap(z=overlap_KK, x=list(names), y=list(names), colorscale=CIVIDIS, zmin=0, zmax=1, colorbar=bar)
     figure.update_traces(hovertemplate="%{y} and %{x}: %{z:.2f}<extra></extra>")
@@ -130,13 +133,14 @@ def _add_bars(
     )
 
 
-def _overlap_sentence(names: Sequence[str], overlap_KK: np.ndarray) -> str:
+def _overlap_sentence(names: Sequence[str], overlap_KK: np.ndarray, of: str, does: str) -> str:
     first, second = np.triu_indices(len(names), k=1)
     if not len(first):
         return f"{names[0]} is the only one: nothing to compare it with"
     pairs = overlap_KK[first, second]
     least = int(pairs.argmin())
+    both = format_percent(float(pairs.mean()))
     return (
-        f"Of the weights that either of two clients keeps, both keep {format_percent(float(pairs.mean()))} on average; "
+        f"Of the {of} that either of two clients {does}, both {does.removesuffix('s')} {both} on average; "
         f"{names[first[least]]} and {names[second[least]]} the fewest, {format_percent(float(pairs[least]))}"
     )

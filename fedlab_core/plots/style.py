@@ -125,7 +125,10 @@ def format_score(metric: Metric, value: float) -> str:
 
 def format_gap(metric: Metric, difference: float) -> str:
     """How far apart two values of a metric are: '0.4 points', or '0.21 years'."""
-    return f"{_trimmed(abs(difference), 2)} years" if metric is MAE else format_points(difference)
+    if metric is not MAE:
+        return format_points(difference)
+    years = _trimmed(abs(difference), 2)
+    return f"{years} year{'' if years == '1' else 's'}"
 
 
 def format_points(difference: float) -> str:

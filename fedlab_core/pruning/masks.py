@@ -6,6 +6,7 @@ zero and kept, as a bias is at the start; taking it for pruned would freeze it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -53,6 +54,17 @@ def overlap(masks: Masks, others: Masks) -> float:
     both = sum(int((mask & others[name]).sum()) for name, mask in masks.items())
     either = sum(int((mask | others[name]).sum()) for name, mask in masks.items())
     return both / either if either else 1.0
+
+
+def overlaps(masks: Sequence[Masks]) -> Tensor:
+    """`overlap` of every two of K clients, float64 [K, K]; counted tensor by tensor, as products of zeros and ones."""
+    both_KK = torch.zeros(len(masks), len(masks), dtype=torch.float64)
+    for name in masks[0] if masks else ():
+        kept_KP = torch.stack([own[name].flatten() for own in masks]).float()  # exact up to 2^24 weights a tensor
+        both_KK += (kept_KP @ kept_KP.T).double()
+    kept_K = both_KK.diagonal()
+    either_KK = kept_K[:, None] + kept_K - both_KK
+    return torch.where(either_KK > 0, both_KK / either_KK.clamp(min=1), 1.0)
 
 
 def purge(params: Params, masks: Masks, target: float, scope: Scope = "global") -> Masks:

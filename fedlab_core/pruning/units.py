@@ -45,6 +45,14 @@ def _units(link: Link) -> Units:
     return Units(f"{link.source}.weight", tuple(more), f"{link.target}.weight")
 
 
+def alive_units(masks: Masks) -> dict[str, Tensor]:
+    """Which units of each layer are left, bool [O] by weight: a unit is gone if all weights that make it are pruned.
+
+    Layers are the masked tensors with more than one axis; a unit is an output of theirs.
+    """
+    return {name: mask.flatten(1).any(1) for name, mask in masks.items() if mask.dim() > 1}
+
+
 def purge_units(params: Params, masks: Masks, target: float, layers: Sequence[Units]) -> Masks:
     """Drop the units whose incoming weights have the smallest L1 norms (Li et al. 2017, arXiv 1608.08710).
 

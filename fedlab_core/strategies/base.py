@@ -74,6 +74,9 @@ class Strategy(BaseModel):
     of_clients: ClassVar[tuple[str, ...]] = ()
     """How names of the memory begin that clients have learned from their data; a fork to other data starts anew."""
 
+    clients_choose: ClassVar[bool] = False
+    """Whether each client says itself which weights it sends, so that uploads of one round have unlike masks."""
+
     knob: ClassVar[Knob | None] = None
     """The setting for a budget; None where no setting decides what the method costs."""
 

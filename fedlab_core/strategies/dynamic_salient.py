@@ -32,6 +32,7 @@ class DynamicSalient(Underneath):
     name: ClassVar[str] = "dynamic-salient"
     title: ClassVar[str] = "Dynamic pruning: salient gradients"
     source: ClassVar[str] = "Yu et al. 2023, arXiv 2106.06921, version 2; our reading"
+    clients_choose: ClassVar[bool] = True
     knob: ClassVar[Knob | None] = Knob("keep_ratio", saves=("bytes",), learned=("bytes",), by_steps=True)
 
     keep_ratio: float = hyper(

@@ -25,6 +25,7 @@ class DynamicThreshold(Underneath):
     name: ClassVar[str] = "dynamic-threshold"
     title: ClassVar[str] = "Dynamic pruning: threshold"
     source: ClassVar[str] = "FedDP, the public code of Yu et al. 2023, arXiv 2106.06921, version 2"
+    clients_choose: ClassVar[bool] = True
 
     tau: float = hyper(
         0.02,

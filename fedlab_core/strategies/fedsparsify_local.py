@@ -24,6 +24,7 @@ class FedSparsifyLocal(MagnitudePruning):
     title: ClassVar[str] = "FedSparsify-Local"
     source: ClassVar[str] = "Stripelis et al. 2022, arXiv 2204.12430"
     to_look_at: ClassVar[str | None] = VOTES
+    clients_choose: ClassVar[bool] = True
 
     vote: Literal["strict", "floor"] = hyper(
         "strict",

@@ -71,7 +71,7 @@ def test_a_mask_is_compared_with_that_of_the_round_before(
     pruned = {name: int((before[name] & ~mask).sum()) for name, mask in after.items()}
     assert (sum(pruned.values()) > 0) == (round > 1), "round 1 purges nothing, later rounds do"
     page = open_page(dashboard, "masks", run=run_id, round=str(round), layer="fc1.weight", view="change")
-    of_layer, _, of_all = titles(page)
+    of_layer, *_, of_all = titles(page)
     size = after["fc1.weight"].numel()
     assert f"{pruned['fc1.weight']:,} of the {size:,} weights of fc1.weight were pruned and 0 grown" in of_layer
     assert f"{sum(pruned.values()):,} weights were pruned and 0 grown" in of_all

@@ -51,7 +51,7 @@ def test_with_an_empty_store(dashboard: AppTest, name: str) -> None:
 def test_with_a_finished_run(dashboard: AppTest, store: RunStore, finished_run: bytes, name: str) -> None:
     run_id = store.import_run(finished_run)
     page = visit(dashboard, name, run=run_id)
-    assert charts(page) == {"home": 1, "data": 3, "run": 4, "theatre": 1, "masks": 3, "clients": 2}.get(name, 0)
+    assert charts(page) == {"home": 1, "data": 3, "run": 4, "theatre": 1, "masks": 5, "clients": 3}.get(name, 0)
     assert name == "help" or "cannot" not in said(page)
 
 
@@ -102,7 +102,7 @@ def test_masks_of_a_run_with_gates_show_which_channels_are_open(dashboard: AppTe
     run_id = store.create(recipe("dynamic-gate-digits").replace(settings))
     execute(store, run_id)
     page = visit(dashboard, "masks", run=run_id)
-    assert charts(page) == 4
+    assert charts(page) == 7
     assert not page.exception
     page.selectbox(key="masks:gate").select_index(1).run()
     assert not page.exception
@@ -119,7 +119,7 @@ def test_masks_of_a_run_with_sub_networks_show_them(dashboard: AppTest, store: R
     run_id = store.create(recipe("dwnp-digits").replace(settings))
     execute(store, run_id)
     page = visit(dashboard, "masks", run=run_id)
-    assert charts(page) == 4
+    assert charts(page) == 7
     page.selectbox(key="masks:device-layer").select_index(1).run()
     assert not page.exception
 
@@ -129,11 +129,11 @@ def test_masks_of_a_run_with_votes_show_them(dashboard: AppTest, store: RunStore
     run_id = store.create(recipe("fedsparsify-local-digits").replace(settings))
     execute(store, run_id)
     page = visit(dashboard, "masks", run=run_id)
-    assert charts(page) == 4
+    assert charts(page) == 6
     page.selectbox(key="masks:vote-layer").select_index(1).run()
     assert not page.exception
     page.select_slider(key="masks:round").set_value(0).run()  # nobody has voted
-    assert charts(page) == 3
+    assert charts(page) == 5
 
 
 @pytest.mark.slow
@@ -144,16 +144,16 @@ def test_where_a_fork_begins_there_is_no_vote_and_nobody_has_taken_part(dashboar
     child = fork(store, parent, 1, {"federation.rounds": 3}, status="interrupted")
     page = visit(dashboard, "masks", run=child)
     assert not page.exception
-    assert charts(page) == 3
+    assert charts(page) == 5
     page = visit(dashboard, "clients", run=child)
     assert not page.exception
-    assert "In 1 round every client" in page.get("plotly_chart")[1].proto.spec
+    assert "In 1 round every client" in page.get("plotly_chart")[2].proto.spec
 
 
 def test_clients_of_a_run(dashboard: AppTest, store: RunStore, finished_run: bytes) -> None:
     page = visit(dashboard, "clients", run=store.import_run(finished_run))
     assert not page.exception
-    assert charts(page) == 2
+    assert charts(page) == 3
     page.get_by_key("clients:order").set_value("by number").run()
     assert not page.exception
 
@@ -187,7 +187,7 @@ def test_a_prediction_is_drawn_beside_the_run(dashboard: AppTest, store: RunStor
     page = visit(dashboard, "run", run=store.import_run(finished_run))
     page.slider(key="run:guess").set_value(73).run()
     assert not page.exception
-    assert page.query_params["guess"] == "73"
+    assert page.query_params["guess"] == "50-50-73"
     assert "your prediction" in page.get("plotly_chart")[0].proto.spec
     page.button(key="run:forget").click().run()
     assert "guess" not in page.query_params

@@ -118,3 +118,13 @@ def test_a_hundred_thousand_clients(partition: str) -> None:
     assert data.num_clients == 100_000
     assert int(data.sizes.sum()) == 200_000
     assert int(data.sizes.min()) >= 1
+
+
+def test_the_same_image_looks_different_at_clients_with_a_feature_skew() -> None:
+    dataset = load_dataset("digits")
+    settings = {"partition": "feature", "num_clients": 3, "seed": 0, "rotation_degrees": 90.0}
+    x_NI = dataset.x_train_NI[:2]
+    first, second = federate(dataset, **settings).at_clients(x_NI, [0, 1])
+    assert not torch.equal(first, second)
+    plain = federate(dataset, partition="iid", num_clients=3, seed=0).at_clients(x_NI, [0, 1])
+    assert all(torch.equal(seen_NI, x_NI) for seen_NI in plain)

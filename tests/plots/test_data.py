@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fedlab_core.plots import image_grid, label_heatmap, size_bars
+from fedlab_core.plots import client_images, image_grid, label_heatmap, size_bars
 
 
 def title(figure) -> str:
@@ -22,6 +22,13 @@ def test_labels_go_down_and_clients_across() -> None:
     assert figure.data[0].y == ("cat", "dog", "owl")
     assert figure.data[0].zmin == 0
     assert title(figure) == "A client holds 2.0 of 3 labels on average; client 0 holds 1, the fewest"
+
+
+def test_groups_are_called_what_they_are() -> None:
+    figure = label_heatmap([[5, 0]], ["20-24", "25-29"], group="age group")
+    assert title(figure) == "A client holds 1.0 of 2 age groups on average; client 0 holds 1, the fewest"
+    assert figure.layout.yaxis.title.text == "age group"
+    assert "age group %{y}" in figure.data[0].hovertemplate
 
 
 def test_a_hundred_clients_have_no_gaps_between_them() -> None:
@@ -87,3 +94,15 @@ def test_no_image_covers_a_title() -> None:
 def test_other_images_are_refused(images: np.ndarray, titles: list[str], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         image_grid(images, titles)
+
+
+def test_every_client_has_a_row_of_its_own() -> None:
+    two, one = (np.zeros((count, 4, 4, 1), np.uint8) for count in (2, 1))
+    figure = client_images([two, one], [["a", "b"], ["c"]], ["client 0", "client 1"], sentence="Look")
+    above, below = [image.y for image in figure.layout.images][:2], figure.layout.images[2].y
+    assert above[0] == above[1] < below
+    assert figure.layout.images[0].x == figure.layout.images[2].x < figure.layout.images[1].x
+    assert [note.text for note in figure.layout.annotations] == ["client 0", "a", "b", "client 1", "c"]
+    assert title(figure) == "Look"
+    with pytest.raises(ValueError, match="1 clients' images, 1 lists of titles and 2 names; allowed is one of each"):
+        client_images([two], [["a", "b"]], ["client 0", "client 1"])

@@ -10,6 +10,7 @@ import torch
 
 from fedlab_core import plots
 from fedlab_core.costs.target import CostsToTarget
+from fedlab_core.drift import Drift
 from fedlab_core.encodings import message_bytes
 from fedlab_core.plots.style import DARK, LIGHT
 from fedlab_core.speed import NetworkFlops, Quartiles
@@ -20,6 +21,17 @@ Run = Sequence[Mapping[str, Any]]
 MASK = torch.arange(12).reshape(3, 4) % 3 > 0
 MESSAGE = message_bytes({"fc": torch.ones(3, 4)}, {}, {"fc": MASK})
 TOOK = CostsToTarget(3, 300, 200, 5000, 4000)
+DRIFT = Drift(
+    [1, 1],
+    [0, 1],
+    torch.tensor([1.0, 2.0]),
+    torch.tensor([0.5, float("nan")]),
+    torch.eye(2),
+    [1],
+    torch.ones(1),
+    torch.ones(1, 2),
+    (0.75, 0.25),
+)
 NAMES = ["client 0", "client 1"]
 ATTACKED = [
     {"sparsity": sparsity, "gap": 0.4 - 0.2 * sparsity, "auc": {"black-box": 0.8, "white-box": 0.8 - 0.1 * sparsity}}
@@ -51,12 +63,20 @@ OTHERS: dict[str, Callable[[bool], go.Figure]] = {
     "overlap": lambda dark: plots.overlap_heatmap(NAMES, [[1, 0.5], [0.5, 1]], dark=dark),
     "gates": lambda dark: plots.open_frequency_heatmap(NAMES, [[1, 0.5, 0], [0, 0.5, 0]], layer="conv", dark=dark),
     "devices": lambda dark: plots.device_channels_heatmap(NAMES, [[1, 1, 0], [0, 1, 0]], layer="conv", dark=dark),
+    "network": lambda dark: plots.network_picture({"fc": MASK}, dark=dark),
+    "filters": lambda dark: plots.filter_pictures(torch.ones(3, 4), MASK, (1, 2, 2), dark=dark),
+    "channels": lambda dark: plots.channel_bars(MASK, dark=dark),
     "votes": lambda dark: plots.vote_bars([[-1, 0, 2], [3, 1, 3]], 3, 2, name="fc", dark=dark),
     "clients": lambda dark: plots.client_bars([0.5, 0.75], dark=dark),
+    "confusion": lambda dark: plots.confusion_heatmap([[3, 1], [0, 2]], ["cat", "dog"], dark=dark),
+    "errors": lambda dark: plots.error_by_age([20, 40, 60], [30, 40, 50], dark=dark),
+    "drift": lambda dark: plots.drift_scatter(DRIFT, dark=dark),
+    "updates": lambda dark: plots.update_map(DRIFT, {0: "cat"}, dark=dark),
     "participation": lambda dark: plots.participation_heatmap({1: [0], 2: [1]}, 2, dark=dark),
     "labels": lambda dark: plots.label_heatmap([[3, 1], [0, 2]], ["cat", "dog"], dark=dark),
     "sizes": lambda dark: plots.size_bars([4, 2], dark=dark),
     "images": lambda dark: plots.image_grid(np.zeros((2, 4, 4, 1), np.uint8), ["a", "b"], dark=dark),
+    "client images": lambda dark: plots.client_images([np.zeros((1, 4, 4, 1), np.uint8)], [["a"]], ["k"], dark=dark),
     "picture": lambda dark: plots.round_picture(dark=dark),
     "schedule": lambda dark: plots.schedule_curve({"cubic": [0.1, 0.9]}, dark=dark),
     "trade-off": lambda dark: plots.trade_off(CELLS, dense=0.9, dark=dark),
@@ -77,15 +97,21 @@ EMPTY: dict[str, Callable[[], go.Figure]] = {
     **{name: lambda make=make: make([], False) for name, make in OVER_ROUNDS.items()},
     "change": lambda: plots.mask_map(MASK, view="change"),
     "changes": lambda: plots.kept_changes_bars({}, {}),
+    "network": lambda: plots.network_picture({}),
     "overlap": lambda: plots.overlap_heatmap([], []),
     "gates": lambda: plots.open_frequency_heatmap([], []),
     "devices": lambda: plots.device_channels_heatmap([], []),
     "votes": lambda: plots.vote_bars([[-1, -1]], 3, 2),
     "clients": lambda: plots.client_bars([float("nan")]),
+    "confusion": lambda: plots.confusion_heatmap([[0, 0], [0, 0]], ["cat", "dog"]),
+    "errors": lambda: plots.error_by_age([], []),
+    "drift": lambda: plots.drift_scatter(None),
+    "updates": lambda: plots.update_map(None),
     "participation": lambda: plots.participation_heatmap({}, 2),
     "labels": lambda: plots.label_heatmap([], []),
     "sizes": lambda: plots.size_bars([]),
     "images": lambda: plots.image_grid(np.zeros((0, 4, 4, 1), np.uint8), []),
+    "client images": lambda: plots.client_images([], [], []),
     "schedule": lambda: plots.schedule_curve({}),
     "trade-off": lambda: plots.trade_off([]),
     "attack": lambda: plots.attack_against_sparsity([]),

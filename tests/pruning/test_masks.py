@@ -14,6 +14,7 @@ from fedlab_core.pruning.masks import (
     intersect,
     layer_density,
     overlap,
+    overlaps,
     prunable_names,
     purge,
     purge_random,
@@ -112,6 +113,17 @@ def test_density_overlap_and_intersection() -> None:
     assert overlap(empty, empty) == 1
     assert sparsity({}) == 0
     assert purge({}, {}, 0.5) == {}
+
+
+def test_overlaps_are_those_of_every_pair() -> None:
+    generator = seeded_generator("overlaps")
+    masks = [
+        {"a": torch.rand(3, 4, generator=generator) < share, "b": torch.rand(5, generator=generator) < share}
+        for share in (0.9, 0.4, 0.1, 0)
+    ]
+    pairs = [[overlap(left, right) for right in masks] for left in masks]
+    assert torch.allclose(overlaps(masks), torch.tensor(pairs, dtype=torch.float64))
+    assert overlaps([]).shape == (0, 0)
 
 
 def test_pruned_is_positive_zero_whatever_it_was() -> None:

@@ -8,7 +8,7 @@ from torch import nn
 
 from fedlab_core.models import build_model, init_params
 from fedlab_core.pruning.masks import full_masks, sparsity
-from fedlab_core.pruning.units import Units, drop_units, hidden_units, purge_units
+from fedlab_core.pruning.units import Units, alive_units, drop_units, hidden_units, purge_units
 from fedlab_core.types import Params, seeded_generator
 from tests.cases import SMALL_MODELS
 
@@ -113,3 +113,8 @@ def test_refused() -> None:
 
 def test_a_model_that_is_no_chain_has_no_units() -> None:
     assert hidden_units(nn.ModuleDict({"a": nn.Linear(2, 2), "b": nn.Linear(2, 2)})) == []
+
+
+def test_a_unit_is_alive_while_any_weight_that_makes_it_is_kept() -> None:
+    masks = {"conv": torch.tensor([[[[True, False]]], [[[False, False]]]]), "norm": torch.tensor([False, True])}
+    assert {name: alive_U.tolist() for name, alive_U in alive_units(masks).items()} == {"conv": [True, False]}
