@@ -6,6 +6,8 @@ import plotly.graph_objects as go
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from app import classroom
+
 FONT = {"family": '"Source Sans", sans-serif', "size": 13}
 """The font that Streamlit brings along; nothing is fetched for it."""
 
@@ -20,5 +22,6 @@ def chart(figure: go.Figure, key: str, place: DeltaGenerator | None = None, tool
         tools: whether zoom and download are offered when the mouse is over it.
     """
     figure.update_layout(font=FONT)
+    classroom.enlarge_figure(figure)
     config = {"displaylogo": False, "displayModeBar": None if tools else False}
     (place or st).plotly_chart(figure, theme=None, key=key, config=config)

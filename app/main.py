@@ -20,6 +20,7 @@ PAGES = {
     "views/masks.py": ("Masks", ":material/grid_on:"),
     "views/clients.py": ("Clients", ":material/groups:"),
     "views/runs.py": ("Runs", ":material/list:"),
+    "views/lesson.py": ("Lesson plan", ":material/school:"),
 }
 
 page = st.navigation(
@@ -27,7 +28,7 @@ page = st.navigation(
     position="hidden",  # drawn below: Streamlit's own links would lose the configuration, which is in the address
 )
 with st.spinner("Starting …"):  # the core is imported once, by the first page that is opened
-    from app import engine, session
+    from app import classroom, engine, session
     from app.words import escape
 
     session.adopt()
@@ -37,9 +38,13 @@ with st.spinner("Starting …"):  # the core is imported once, by the first page
         st.error(escape(str(error)), icon=":material/database_off:")
         st.stop()
 
+classroom.enlarge()
 with st.container(horizontal=True):
     for path, (title, icon) in PAGES.items():
-        st.page_link(path, label=title, icon=icon, query_params=session.address())
+        if classroom.shows(Path(path).stem):
+            st.page_link(path, label=title, icon=icon, query_params=session.address())
+    classroom.menu({Path(path).stem: title for path, (title, _) in PAGES.items()})
+classroom.notice()
 complaints = st.container()
 page.run()
 with complaints:
