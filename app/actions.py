@@ -33,8 +33,8 @@ def opened() -> RunInfo | None:
 
 
 def may_control(run: RunInfo) -> bool:
-    """Runs of the command line and of imports belong to nobody, so anybody may."""
-    return run.owner in ("", session.owner())
+    """Runs of the command line and of imports belong to nobody, so anybody may; but not from a watching window."""
+    return not session.is_watching() and run.owner in ("", session.owner())
 
 
 def is_under_way(run: RunInfo | None) -> bool:
@@ -42,7 +42,7 @@ def is_under_way(run: RunInfo | None) -> bool:
     return run is not None and run.status in ACTIVE and run.experiment == session.experiment()
 
 
-@session.callback
+@session.action
 def start(step: bool = False) -> None:
     """A new run of the configuration, opened on the Run page; `step`: one round, then pause."""
     if is_under_way(opened()):
@@ -56,7 +56,7 @@ def start(step: bool = False) -> None:
     session.look_at(run=run_id)
 
 
-@session.callback
+@session.action
 def ask(run_id: str, action: Literal["pause", "resume", "stop", "step"]) -> None:
     """Pause, resume, stop or step an opened run; a resting one goes back into the queue."""
     if not may_control(engine.store().get(run_id)):
@@ -65,7 +65,7 @@ def ask(run_id: str, action: Literal["pause", "resume", "stop", "step"]) -> None
     engine.pool().wake()
 
 
-@session.callback
+@session.action
 def fork(parent_id: str, round: int, changes: Mapping[str, Any] | None = None) -> None:
     """Continue a run after `round` under changed settings: those given, or the configuration as it is now."""
     parent = engine.store().get(parent_id)
@@ -87,13 +87,13 @@ def open_run(run_id: str) -> None:
     session.look_at(run=run_id)
 
 
-@session.callback
+@session.action
 def rename(run_id: str, widget: str) -> None:
     """Give a run the name that was typed."""
     engine.store().rename(run_id, st.session_state[widget])
 
 
-@session.callback
+@session.action
 def delete(run_id: str) -> None:
     """Remove a run."""
     engine.store().delete(run_id)
@@ -101,7 +101,7 @@ def delete(run_id: str) -> None:
         session.look_at(run=None)
 
 
-@session.callback
+@session.action
 def import_file(widget: str) -> None:
     """Store the run of an uploaded file and open it."""
     if (file := st.session_state[widget]) is not None:
@@ -110,7 +110,7 @@ def import_file(widget: str) -> None:
 
 def possible(run: RunInfo | None) -> dict[str, bool]:
     """Which buttons mean something now."""
-    new = not is_under_way(run)
+    new = not session.is_watching() and not is_under_way(run)
     if run is None or not may_control(run):
         return {"run": new, "step": new, "pause": False, "resume": False, "stop": False}
     return {

@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app import session
+from app import classroom, session
 from app.words import escape
 from fedlab_core.plots.tables import figure_page, figure_tables, figure_words
 
@@ -24,6 +24,7 @@ def chart(figure: go.Figure, key: str, place: DeltaGenerator | None = None, tool
         tools: whether zoom and download are offered when the mouse is over it.
     """
     figure.update_layout(font=FONT)
+    figure = classroom.enlarged(figure)
     image = {"format": "png", "scale": 2, "filename": key.replace(":", "-")}
     config = {"displaylogo": False, "displayModeBar": None if tools else False, "toImageButtonOptions": image}
     with place or st.container():

@@ -11,8 +11,9 @@ from typing import Any, Literal, get_args, get_origin
 
 import streamlit as st
 from pydantic.fields import FieldInfo
+from streamlit.delta_generator import DeltaGenerator
 
-from app import session
+from app import classroom, session
 from app.taste import CHOICES, LABELS, ONLY_FOR, RANGES, STEPS, Range
 from app.words import escape
 from fedlab_core.experiment import Experiment, allowed, setting_fields
@@ -43,20 +44,27 @@ def data_controls() -> None:
 
 def all_controls() -> None:
     """Everything that decides a run: what is turned most first, the rest folded away."""
-    with st.expander("Data", expanded=True):
+    with _section("data", "Data"):
         data_controls()
-    with st.expander("Method", expanded=True):
+    with _section("strategy", "Method"):
         strategy_controls()
-    with st.expander("Federation", expanded=True):
+    with _section("federation", "Federation"):
         draw(FEDERATION)
-    with st.expander("Model and optimiser"):
+    with _section("model", "Model and optimiser", expanded=False):
         fields = [name for name, _ in setting_fields(session.experiment())]
         first = {*DATA, *FEDERATION}
         draw(name for name in fields if name not in first and not name.startswith("strategy."))
 
 
+def _section(name: str, title: str, expanded: bool = True) -> DeltaGenerator:
+    """Where a section is drawn; nothing is seen of one that is hidden."""
+    return st.expander(title, expanded=expanded) if classroom.shows(name) else st.container()
+
+
 def strategy_controls() -> None:
     """The method and its own settings, read from its class."""
+    if not classroom.shows("strategy"):
+        return
     name, key = session.experiment().strategy.name, "setting:strategy.name"
     st.session_state[key] = name
     titles = {name: strategy_class(name).title or name for name in strategy_names()}
@@ -81,7 +89,7 @@ def strategy_controls() -> None:
 def draw(names: Iterable[str]) -> None:
     """One widget for each setting, in the given order."""
     fields, values = dict(setting_fields(session.experiment())), session.experiment().settings()
-    for name in names:
+    for name in filter(classroom.shows, names):
         _widget(name, fields[name], values[name])
 
 

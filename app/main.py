@@ -26,6 +26,7 @@ PAGES = {
     "views/costs.py": ("Costs", ":material/receipt_long:"),
     "views/privacy.py": ("Privacy", ":material/lock:"),
     "views/runs.py": ("Runs", ":material/list:"),
+    "views/lesson.py": ("Lesson plan", ":material/school:"),
     "views/help.py": ("Help", ":material/help:"),
 }
 
@@ -34,7 +35,7 @@ page = st.navigation(
     position="hidden",  # drawn below: Streamlit's own links would lose the configuration, which is in the address
 )
 with st.spinner("Starting …"):  # the core is imported once, by the first page that is opened
-    from app import engine, session, share
+    from app import classroom, engine, session, share
     from app.words import escape
 
     session.adopt()
@@ -44,10 +45,14 @@ with st.spinner("Starting …"):  # the core is imported once, by the first page
         st.error(escape(str(error)), icon=":material/database_off:")
         st.stop()
 
+classroom.enlarge()
 with st.container(horizontal=True, vertical_alignment="center"):
     for path, (title, icon) in PAGES.items():
-        st.page_link(path, label=title, icon=icon, query_params=session.address())
+        if classroom.shows(Path(path).stem):
+            st.page_link(path, label=title, icon=icon, query_params=session.address())
     share.share_button()
+    classroom.menu({Path(path).stem: title for path, (title, _) in PAGES.items()})
+classroom.notice()
 complaints = st.container()
 page.run()
 with complaints:

@@ -46,6 +46,9 @@ VIEW_KEYS = (
     "base",
     "overlap",
     "drift",
+    "hide",
+    "large",
+    "watch",
 )
 """What is looked at, beside the configuration: the opened run, and what of it is drawn."""
 
@@ -139,6 +142,19 @@ def callback(action: Callable[P, None]) -> Callable[P, None]:
     return act
 
 
+def action(act: Callable[P, None]) -> Callable[P, None]:
+    """Make a callback that starts, changes or deletes something: not from a window that only watches."""
+
+    @callback
+    @wraps(act)
+    def acted(*args: P.args, **kwargs: P.kwargs) -> None:
+        if is_watching():
+            raise ValueError("this window only watches; remove watch=1 from the address to act")
+        act(*args, **kwargs)
+
+    return acted
+
+
 @callback
 def note() -> None:
     """For a widget that changes nothing but itself."""
@@ -171,6 +187,11 @@ def looked_at(key: str) -> str | None:
     """One entry of the view."""
     value: str | None = st.session_state["view"].get(key)
     return value
+
+
+def is_watching() -> bool:
+    """Whether nothing can be started, changed or deleted from this window."""
+    return looked_at("watch") == "1"
 
 
 def number(key: str) -> int | None:

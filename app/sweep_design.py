@@ -196,7 +196,7 @@ def _what_to_reduce(grid: Grid, seconds: float, cap: int) -> str:
     return f"That is more than the cap of {cap} min. What helps: {', '.join([*ways, 'fewer values', 'a higher cap'])}."
 
 
-@session.callback
+@session.action
 def _begin(grid: Grid) -> None:
     """Store the sweep and put its cells into the queue. A second press of the button does nothing."""
     store, opened = engine.store(), session.looked_at("sweep")

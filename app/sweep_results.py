@@ -117,18 +117,18 @@ def _headline(sweep: SweepInfo, runs: list[RunInfo]) -> None:
         st.caption(f":material/error: {escape(error)}")
 
 
-@session.callback
+@session.action
 def _stop(sweep: SweepInfo) -> None:
     engine.store().stop_sweep(sweep.sweep_id)
 
 
-@session.callback
+@session.action
 def _resume(sweep: SweepInfo) -> None:
     engine.store().queue_sweep(sweep.sweep_id)
     engine.pool().wake()
 
 
-@session.callback
+@session.action
 def _delete(sweep_id: str) -> None:
     engine.store().delete_sweep(sweep_id)
     session.look_at(sweep=None)

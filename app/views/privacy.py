@@ -114,7 +114,7 @@ def _buttons(run: RunInfo, alike: Sequence[RunInfo], job: Job | None) -> None:
             )
 
 
-@session.callback
+@session.action
 def _attack(run_ids: Sequence[str]) -> None:
     """Start attacks, one after the other."""
     store = engine.store()

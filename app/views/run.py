@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import actions, engine, forking, live, predict, session, share
+from app import actions, classroom, engine, forking, live, predict, session, share
 from app.controls import all_controls
 from app.words import STATUS, age, changes, escape, ordinal, title
 from fedlab_core.runs.recipes import describe as purpose
@@ -53,6 +53,8 @@ def _use_preset() -> None:
 
 def _buttons(run: RunInfo | None) -> None:
     """Run, Step, Pause, Resume, Stop; those that mean nothing now are grey."""
+    if not classroom.shows("buttons"):
+        return
     can = actions.possible(run)
     run_id = run.run_id if run else ""
     steps_on = can["resume"]
