@@ -78,7 +78,16 @@ def menu(pages: dict[str, str]) -> None:
     Args:
         pages: names of the pages that can be hidden, and their titles.
     """
-    with st.popover("Present", icon=":material/co_present:", help="Large type, hidden parts, links for a class."):
+    box = st.popover(
+        "Present",
+        icon=":material/co_present:",
+        help="Large type, hidden parts, links for a class.",
+        key="present",
+        on_change="rerun",
+    )
+    if not box.open:
+        return
+    with box:
         st.session_state["present:large"] = is_large()
         st.toggle("Large type, for a projector", key="present:large", on_change=_set_large)
         names = {**PARTS, **{name: f"page {title}" for name, title in pages.items()}}

@@ -13,7 +13,7 @@ import streamlit as st
 from pydantic.fields import FieldInfo
 from streamlit.delta_generator import DeltaGenerator
 
-from app import classroom, session
+from app import classroom, session, uploads
 from app.taste import CHOICES, LABELS, ONLY_FOR, RANGES, STEPS, Range
 from app.words import escape
 from fedlab_core.experiment import Experiment, allowed, setting_fields
@@ -40,6 +40,8 @@ FEDERATION = ("federation.rounds", "federation.participation", "federation.local
 def data_controls() -> None:
     """Which data, and who has it."""
     draw(name for name in DATA if is_shown(name, session.experiment()))
+    if session.experiment().data.dataset == "images" and classroom.shows("data.path"):
+        uploads.box()
 
 
 def all_controls() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import plotly.graph_objects as go
 import streamlit as st
 
-from app import engine, predict, session
+from app import engine, predict, replay, session
 from app.actions import ACTIVE
 from app.charts import chart
 from app.words import escape
@@ -25,8 +25,9 @@ Rows = list[dict[str, Any]]
 
 def watch(run: RunInfo) -> None:
     """Draw the run; while it is under way, again and again."""
-    polling = st.fragment(_draw, run_every=POLL_S if run.status in ACTIVE else None)
-    polling(run.run_id, run.status)
+    replaying = replay.under_way(run)
+    polling = st.fragment(_draw, run_every=POLL_S if run.status in ACTIVE or replaying else None)
+    polling(run.run_id, run.status, replaying)
 
 
 def rows(run_id: str) -> Rows:
@@ -53,19 +54,21 @@ def history(run: RunInfo) -> Rows:
     return before + [row for row in own if row["round"] > run.parent_round]
 
 
-def _draw(run_id: str, drawn_status: str) -> None:
+def _draw(run_id: str, drawn_status: str, replaying: bool) -> None:
     """The part of the page that is drawn again while a run is under way."""
     try:
         run = engine.store().get(run_id)
-        past = history(run)
+        past = replay.told(run, history(run))
     except ValueError as error:
         st.error(f"This run cannot be shown: {escape(str(error))}", icon=":material/error:")
         return
-    if run.status != drawn_status:
+    still = replay.under_way(run)
+    if run.status != drawn_status or still != replaying:
         st.rerun()  # the buttons change with the status, and they are outside of this part
     _numbers(run, past)
     dense = _dense(run)
-    predict.judge(run, past, dense)
+    if not still:
+        predict.judge(run, past, dense)
     _curves(run, past, dense)
     with st.expander("Round log", icon=":material/table_rows:"):
         _log(past)
@@ -84,7 +87,7 @@ def _draw(run_id: str, drawn_status: str) -> None:
 def _numbers(run: RunInfo, past: Rows) -> None:
     """Where the run is, in figures for people."""
     rounds = run.experiment.federation.rounds
-    st.progress(min(1.0, run.rounds_done / rounds))
+    st.progress(min(1.0, past[-1]["round"] / rounds) if past else 0.0)
     if not past:
         return
     row = past[-1]

@@ -49,6 +49,7 @@ VIEW_KEYS = (
     "hide",
     "large",
     "watch",
+    "replay",
 )
 """What is looked at, beside the configuration: the opened run, and what of it is drawn."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import actions, classroom, engine, forking, live, predict, session, share
+from app import actions, classroom, engine, forking, live, predict, replay, session, share
 from app.controls import all_controls
 from app.words import STATUS, age, changes, escape, ordinal, title
 from fedlab_core.runs.recipes import describe as purpose
@@ -24,6 +24,7 @@ def page() -> None:
         st.info("Nothing has been run yet. Press **Run**: the curves grow with every round.", icon=":material/start:")
         return
     _headline(shown, is_example=run is None)
+    replay.control(shown)
     live.watch(shown)
     forking.fork_box(shown, with_settings=True)
 

@@ -93,3 +93,16 @@ def test_what_a_demonstration_runs_can_be_run(demo) -> None:
     assert any(step.runs for step in demo.steps)
     for experiment in experiments:
         Federation.of(experiment)
+
+
+def test_the_menu_gives_a_link_for_spectators(dashboard: AppTest, store: RunStore) -> None:
+    assert not visit(dashboard, "run").code
+    dashboard.session_state["present"] = True
+    page = visit(dashboard, "run", hide="masks")
+    (code,) = page.code
+    assert "watch=1" in code.value
+    assert "hide=masks" in code.value
+    page.toggle(key="present:large").set_value(True).run()
+    assert page.query_params["large"] == "1"
+    page.multiselect(key="present:hide").set_value(["masks", "controls"]).run()
+    assert set(page.query_params["hide"].split(",")) == {"masks", "controls"}
