@@ -48,7 +48,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "salient gradients, 10 % a batch": {"strategy.name": "dynamic-salient", "strategy.keep_ratio": 0.1},
     "salient gradients, 1 % a batch": {"strategy.name": "dynamic-salient", "strategy.keep_ratio": 0.01},
 }
-MODELS = {"cnn_small": 4, "resnet20": 3}
+MODELS = {"cnn_small": 4, "resnet20": 2}
 """Networks, and with how many of the methods they are run."""
 SHARES = (0.75, 0.85)
 """Targets: these shares of the best accuracy of the dense run."""
