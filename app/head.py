@@ -18,7 +18,7 @@ _STYLE = """<style>
 /* The line before a group falls outside where the group begins a row. */
 .st-key-head > * { margin-left: -0.5rem; padding-left: 0.5rem; border-left: 1px solid rgba(128, 128, 128, 0.4); }
 .st-key-head [class*="st-key-head-"] { gap: 0; }
-.st-key-head a { padding: 0.2rem 0.4rem; }
+.st-key-head a { padding: 0.2rem 0.3rem; }
 .st-key-head button { min-height: 1.75rem; padding: 0 0.4rem; }
 </style>"""
 
