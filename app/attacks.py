@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 import threading
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,6 +87,9 @@ class Attacks:
                 job.reports = {access: found[access] for access in _ACCESSES if access in found}
             except (ValueError, OSError) as error:  # damaged, deleted, data that are not here, too few clients
                 job.error = str(error)
+            except Exception:  # a mistake in the program: the thread has to live on
+                traceback.print_exc()
+                job.error = "something went wrong in this attack; the server's log says what"
             job.over = True
             self._waiting.task_done()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pandas  # noqa: F401  whole: plotly looks at it where another window's thread may have imported half of it
 import plotly.graph_objects as go
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -15,7 +16,7 @@ FONT = {"family": '"Source Sans", sans-serif', "size": 13}
 
 
 def chart(figure: go.Figure, key: str, place: DeltaGenerator | None = None, tools: bool = True) -> None:
-    """Draw a figure; the same `key` at every redraw keeps zoom and hidden lines.
+    """Draw a figure. A redraw of the same figure keeps zoom and hidden lines; a changed one is drawn afresh.
 
     Args:
         figure: with the colours of the page's theme (`session.dark`).
@@ -34,7 +35,7 @@ def chart(figure: go.Figure, key: str, place: DeltaGenerator | None = None, tool
 
 def _in_words(figure: go.Figure, key: str) -> None:
     """What the figure says without seeing it, and the figure as a file. Nothing is computed before it is asked for."""
-    with st.popover("Table", icon=":material/table:", key=f"{key}:table", on_change="rerun") as box:
+    with st.popover("Table", type="tertiary", icon=":material/table:", key=f"{key}:table", on_change="rerun") as box:
         if not box.open:
             return
         for line in figure_words(figure):

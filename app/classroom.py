@@ -41,10 +41,15 @@ def hidden() -> frozenset[str]:
 
 
 def shows(name: str) -> bool:
-    """Whether a page, a part or a setting is drawn; "data.alpha" is hidden by its section and by "controls", too."""
+    """Whether a part or a setting is drawn; "data.alpha" is hidden by its section and by "controls", too."""
     section, dot, _ = name.partition(".")
     asked = {name, section, "controls"} if dot or (name in PARTS and name != "buttons") else {name}
     return not asked & hidden()
+
+
+def shows_page(name: str) -> bool:
+    """Whether a page is linked. The settings of the data and the page Data have one name: ?hide=data hides both."""
+    return name not in hidden()
 
 
 def is_large() -> bool:
@@ -80,6 +85,7 @@ def menu(pages: dict[str, str]) -> None:
     """
     box = st.popover(
         "Present",
+        type="tertiary",
         icon=":material/co_present:",
         help="Large type, hidden parts, links for a class.",
         key="present",
@@ -90,7 +96,9 @@ def menu(pages: dict[str, str]) -> None:
     with box:
         st.session_state["present:large"] = is_large()
         st.toggle("Large type, for a projector", key="present:large", on_change=_set_large)
-        names = {**PARTS, **{name: f"page {title}" for name, title in pages.items()}}
+        names = {name: f"page {title}" for name, title in pages.items()}
+        for name, words in PARTS.items():
+            names[name] = f"{words}, and {names[name]}" if name in names else words
         names |= {name: f"setting {name}" for name in hidden() if name not in names}
         st.session_state["present:hide"] = [name for name in names if name in hidden()]
         st.multiselect("Hide", list(names), format_func=names.__getitem__, key="present:hide", on_change=_set_hidden)

@@ -94,7 +94,7 @@ DEMOS = (
             Step(
                 "masks",
                 "Move the round slider from left to right, or switch Play on.",
-                "Early on nearly everything is kept. Whole rows fade: these inputs are always white paper.",
+                "Early on nearly everything is kept. Where a whole row fades, a unit has lost all of its inputs.",
             ),
             Step(
                 "run",
@@ -126,11 +126,15 @@ DEMOS = (
             Step(
                 "run",
                 "Press Run: channel pruning takes whole units.",
-                "The same sparsity, another shape.",
+                "The same target, another shape: channels and units instead of single weights.",
                 recipe("fedsparsify-digits").replace({"strategy.name": "channel-pruning", "federation.rounds": 20}),
                 runs=True,
             ),
-            Step("costs", "Measure again.", "Now the network is smaller in fact, and faster. What did accuracy pay?"),
+            Step(
+                "costs",
+                "Measure again.",
+                "Now the network can be cut smaller. Is it faster here, and what did accuracy pay?",
+            ),
         ),
         "Bytes, FLOPs and milliseconds are three different costs, and one figure does not stand for the others.",
     ),

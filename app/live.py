@@ -10,6 +10,7 @@ import streamlit as st
 from app import engine, predict, replay, session
 from app.actions import ACTIVE
 from app.charts import chart
+from app.choose import dense_reference
 from app.words import escape
 from fedlab_core.metrics import ACCURACY, MAE, metric_of
 from fedlab_core.plots.curves import accuracy_curve, bytes_ledger, loss_curve, sparsity_curve
@@ -121,7 +122,7 @@ def _numbers(run: RunInfo, past: Rows) -> None:
 
 def _dense(run: RunInfo) -> Rows | None:
     """The rounds of the same run without pruning, if there is one and somebody has made a prediction."""
-    other = predict.dense_run(run) if session.looked_at("guess") else None
+    other = dense_reference(engine.store().list(), run.experiment) if session.looked_at("guess") else None
     try:
         return rows(other.run_id) if other else None
     except ValueError:  # damaged, or deleted in another window

@@ -14,28 +14,30 @@ if str(HERE.parent) not in sys.path:
 st.set_page_config(page_title="Pruning in federated learning", page_icon=HERE / "icon.svg", layout="wide")
 
 PAGES = {
-    "views/home.py": ("Home", ":material/home:"),
-    "views/data.py": ("Data", ":material/bar_chart:"),
-    "views/design.py": ("Design", ":material/architecture:"),
-    "views/run.py": ("Run", ":material/play_circle:"),
-    "views/theatre.py": ("Theatre", ":material/theaters:"),
-    "views/masks.py": ("Masks", ":material/grid_on:"),
-    "views/clients.py": ("Clients", ":material/groups:"),
-    "views/whatif.py": ("What-if", ":material/fork_right:"),
-    "views/compare.py": ("Compare", ":material/compare_arrows:"),
-    "views/costs.py": ("Costs", ":material/receipt_long:"),
-    "views/privacy.py": ("Privacy", ":material/lock:"),
-    "views/runs.py": ("Runs", ":material/list:"),
-    "views/lesson.py": ("Lesson plan", ":material/school:"),
-    "views/help.py": ("Help", ":material/help:"),
+    "views/home.py": "Home",
+    "views/data.py": "Data",
+    "views/design.py": "Design",
+    "views/run.py": "Run",
+    "views/theatre.py": "Theatre",
+    "views/masks.py": "Masks",
+    "views/clients.py": "Clients",
+    "views/whatif.py": "What-if",
+    "views/compare.py": "Compare",
+    "views/costs.py": "Costs",
+    "views/privacy.py": "Privacy",
+    "views/runs.py": "Runs",
+    "views/lesson.py": "Lesson plan",
+    "views/help.py": "Help",
 }
+# In the head a thin line stands before these: set up and run | look | ask | keep and learn.
+GROUPS = ("Theatre", "What-if", "Runs")
 
 page = st.navigation(
-    [st.Page(path, title=title, default=title == "Home") for path, (title, _) in PAGES.items()],
+    [st.Page(path, title=title, default=title == "Home") for path, title in PAGES.items()],
     position="hidden",  # drawn below: Streamlit's own links would lose the configuration, which is in the address
 )
 with st.spinner("Starting …"):  # the core is imported once, by the first page that is opened
-    from app import classroom, engine, session, share
+    from app import classroom, engine, head, session
     from app.words import escape
 
     session.adopt()
@@ -46,12 +48,7 @@ with st.spinner("Starting …"):  # the core is imported once, by the first page
         st.stop()
 
 classroom.enlarge()
-with st.container(horizontal=True, vertical_alignment="center"):
-    for path, (title, icon) in PAGES.items():
-        if classroom.shows(Path(path).stem):
-            st.page_link(path, label=title, icon=icon, query_params=session.address())
-    share.share_button()
-    classroom.menu({Path(path).stem: title for path, (title, _) in PAGES.items()})
+head.draw({Path(path).stem: title for path, title in PAGES.items()}, GROUPS)
 classroom.notice()
 complaints = st.container()
 page.run()

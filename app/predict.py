@@ -10,7 +10,7 @@ from typing import Any
 
 import streamlit as st
 
-from app import engine, session
+from app import session
 from app.words import escape
 from fedlab_core.data.datasets import dataset_metric
 from fedlab_core.metrics import MAE, Metric, metric_of
@@ -24,7 +24,6 @@ from fedlab_core.plots.explain import (
 )
 from fedlab_core.plots.style import format_gap
 from fedlab_core.runs.store import RunInfo
-from fedlab_core.strategies.fedavg import FedAvg
 
 Rows = list[dict[str, Any]]
 
@@ -106,17 +105,6 @@ def points(past: Rows, rounds: int) -> list[tuple[float, float]] | None:
     places = PLACES[-len(drawn) :]
     start = (past[0]["round"], past[0][metric().test])
     return [start, *((place * rounds, value) for place, value in zip(places, drawn, strict=True))]
-
-
-def dense_run(run: RunInfo) -> RunInfo | None:
-    """A finished run of FedAvg, unpruned, whose other settings are those of `run`; None without one."""
-    settings = (run.experiment.data, run.experiment.model, run.experiment.federation)
-    for other in engine.store().list():
-        same = (other.experiment.data, other.experiment.model, other.experiment.federation) == settings
-        whole = other.status == "finished" and other.parent_id is None and other.run_id != run.run_id
-        if same and whole and type(other.experiment.strategy) is FedAvg:
-            return other
-    return None
 
 
 def judge(run: RunInfo, past: Rows, dense: Rows | None) -> None:

@@ -22,7 +22,7 @@ MAX_SENTENCE = 300
 
 def share_button() -> None:
     """A button that opens the four forms of the opened run's experiment, or of the settings. Built when it is open."""
-    with st.popover("Share", icon=":material/share:", key="share", on_change="rerun") as box:
+    with st.popover("Share", type="tertiary", icon=":material/share:", key="share", on_change="rerun") as box:
         if box.open:
             _forms()
 

@@ -24,7 +24,7 @@ SHARES = ("0.02", "0.1", "0.25", "0.5", "0.75")
 
 MAX_RUNS = 200
 MAX_SEEDS = 10
-CAP_MINUTES = 20
+CAP_MINUTES, MAX_CAP_MINUTES = 20, 10_000
 
 Axes = dict[str, list[str]]
 
@@ -141,7 +141,7 @@ def _grid(axes: Axes) -> Grid:
 
 def start(grid: Grid) -> None:
     """How long it takes, the cap, and the button."""
-    cap = session.number("cap") or CAP_MINUTES
+    cap = min(session.number("cap") or CAP_MINUTES, MAX_CAP_MINUTES)
     try:
         with st.spinner("Measuring the first rounds, to say how long the sweep takes …"):
             seconds, at_least = _estimate(grid.cells)
@@ -163,7 +163,7 @@ def start(grid: Grid) -> None:
         st.number_input(
             "Time cap (minutes)",
             1,
-            10_000,
+            MAX_CAP_MINUTES,
             key="sweep:cap",
             on_change=session.turn,
             args=("cap", "sweep:cap"),

@@ -185,7 +185,8 @@ def verdict(flops: NetworkFlops, times: Mapping[str, Quartiles] | None = None) -
     left = flops.slimmed / flops.dense
     gone = f"{flops.sparsity:.0%} of the weights are pruned" if flops.sparsity else "Channels are closed image by image"
     if left > NEARLY:
-        return f"{gone}, but the network is not faster{_times(times, MASKED)}: {_why_not(flops)}."
+        known = "no faster network is to be expected" if times is None else "the network is not faster"
+        return f"{gone}, but {known}{_times(times, MASKED)}: {_why_not(flops)}."
     rest = f"the slimmed network has {left:.0%} of the dense FLOPs"
     if times is None:
         return f"{gone}, whole units among them: {rest}. Measure what that is worth on this machine."

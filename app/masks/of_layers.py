@@ -35,9 +35,11 @@ def draw_layer(at: int, masks: Masks, before: Masks | None, stored: int, server:
         return
     if view == "magnitude" and stored != at:
         st.caption(f"Not every round's weights are kept, to save space: these are of round {stored}.")
-    mask = server.masks[layer] if view == "magnitude" else masks[layer]
-    last = before[layer] if before else None
-    chart(mask_map(mask, last, cast(View, view), server.params[layer], name=layer, dark=dark), "masks:map")
+    if view == "magnitude":
+        figure = mask_map(server.masks[layer], None, view, server.params[layer], name=layer, dark=dark)
+    else:
+        figure = mask_map(masks[layer], before[layer] if before else None, cast(View, view), name=layer, dark=dark)
+    chart(figure, "masks:map")
 
 
 def draw_network(run: RunInfo, masks: Masks, before: Masks | None, server: ServerState) -> None:

@@ -15,7 +15,7 @@ from fedlab_core.metrics import ACCURACY, MAE, Metric, metric_of
 from fedlab_core.plots.overlay import Quantity, overlay
 from fedlab_core.plots.records import X, x_axis
 from fedlab_core.plots.style import format_gap, format_score
-from fedlab_core.runs.alike import SEEDS, differing, groups
+from fedlab_core.runs.alike import SEEDS, differing, groups, seeds_of
 from fedlab_core.runs.store import RunInfo
 
 # More lines than that nobody tells apart.
@@ -102,7 +102,8 @@ def _named(together: list[list[RunInfo]]) -> dict[str, list[RunInfo]]:
     for place, group in enumerate(together):
         values = {key: different[key][place] for key in order if different[key][place] is not None}
         settings = [coordinate(key, value) for key, value in values.items()]
-        seeds = f" ({len(group)} seeds)" if len(group) > 1 else ""
+        count = seeds_of(group)
+        seeds = f" ({count} seeds)" if count > 1 else ""
         alone = len(group) == 1 and group[0].sweep_id is None
         name = title(group[0]) if alone or not settings else ", ".join(settings[:4])
         name = f"{name}{seeds}"
@@ -156,7 +157,7 @@ def _table(shown: Groups, baseline: str, metric: Metric) -> None:
     target = _target(shown, metric)
     base = median(rows[-1][metric.test] for _, rows in shown[baseline])
     unit: Any = "%.2f years" if metric is MAE else "percent"
-    table = []
+    table: list[dict[str, Any]] = []
     for name, members in shown.items():
         histories = [rows for _, rows in members]
         scores = [rows[-1][metric.test] for rows in histories]
@@ -165,7 +166,7 @@ def _table(shown: Groups, baseline: str, metric: Metric) -> None:
         table.append(
             {
                 "run": name,
-                "seeds": len(members),
+                "seeds": seeds_of(run for run, _ in members),
                 metric.short: median(scores),
                 "lowest": min(scores),
                 "highest": max(scores),
@@ -192,9 +193,8 @@ def _table(shown: Groups, baseline: str, metric: Metric) -> None:
     st.caption(
         "Medians over seeds. MB: encoded messages, up and down. GFLOPs: training, weighted by density (theoretical)."
     )
-    alone = [name for name, members in shown.items() if len(members) == 1]
-    if alone:
-        st.caption("One run says little about chance: run the same settings with other seeds to see a band.")
+    if any(row["seeds"] == 1 for row in table):
+        st.caption("One seed says little about chance: run the same settings with other seeds to see a band.")
 
 
 def _difference(metric: Metric, gap: float) -> str:

@@ -20,15 +20,16 @@ PRESETS = {
     "iid-digits": ("Everybody has alike data", ":material/balance:"),
     "two-labels-digits": ("Each client knows two digits", ":material/looks_two:"),
     "sparse95-digits": ("One weight in twenty is left", ":material/scatter_plot:"),
-    "random-digits": ("Prune at random", ":material/casino:"),
+    "dwnp-digits": ("Every device a network of its own", ":material/devices:"),
 }
 
+# Page, its title, what to do there.
 TOUR = (
-    ("run", "Press *Run*: twenty clients learn to read digits while nine of ten weights are removed."),
-    ("masks", "Move the round slider: which weights of a layer survive?"),
-    ("data", "Lower α to 0.1, so that a client has few digits, and run again. What hurts more?"),
-    ("run", "Open the first run, raise the sparsity target, and *fork* from round 20."),
-    ("runs", "Keep what you found: export it, or copy the address, which holds every setting."),
+    ("run", "Run", "Press *Run*: twenty clients learn to read digits while nine of ten weights are removed."),
+    ("theatre", "Theatre", "Step through one round: what is sent, who trains, what is pruned?"),
+    ("masks", "Masks", "Move the round slider: which weights of a layer survive?"),
+    ("design", "Design", "Lower α to 0.1, raise the sparsity target: what would that cost? Then run again."),
+    ("whatif", "What-if", "*Fork* the first run from round 20 to another target, or sweep many settings."),
 )
 LAST_RUNS = 4
 
@@ -64,11 +65,11 @@ def page() -> None:
 
 def _tour() -> None:
     """What to try first, step by step."""
-    for number, (name, text) in enumerate(TOUR, start=1):
-        link, words = st.columns([1, 4], vertical_alignment="center")
-        label = f"{number}. **{name.capitalize()}**"
-        link.page_link(f"views/{name}.py", label=label, query_params=session.address())
+    for number, (name, title_, text) in enumerate(TOUR, start=1):
+        link, words = st.columns([1, 3], vertical_alignment="center")
+        link.page_link(f"views/{name}.py", label=f"{number}. **{title_}**", query_params=session.address())
         words.markdown(text)
+    st.caption("Keep what you found: **Share** and **Runs**. For a class: **Lesson plan** and **Present**.")
 
 
 def _cards() -> None:

@@ -61,7 +61,8 @@ def _mask_before(run: RunInfo, at: int, masks: Masks) -> Masks | None:
     for run_id in filter(None, (run.run_id, run.parent_id)):
         if at - 1 in store.mask_rounds(run_id):  # none of a parent that has been deleted
             before = store.masks(run_id, at - 1)
-            return before if before.keys() == masks.keys() else None
+            same = before.keys() == masks.keys() and all(before[name].shape == masks[name].shape for name in masks)
+            return before if same else None
     return None
 
 

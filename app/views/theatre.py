@@ -84,7 +84,7 @@ def _go(round: int, step: str) -> None:
 
 
 def _choose_round(rounds: list[int]) -> int:
-    """The round of the address; without one, the first in which something is pruned is a good one to begin with."""
+    """The round of the address; without one, the second: in the first, messages are mostly dense."""
     wanted = session.number("round")
     at = wanted if wanted in rounds else rounds[min(1, len(rounds) - 1)]
     st.session_state["theatre:round"] = at

@@ -24,6 +24,8 @@ GAP, TITLE = 0.1, 0.32
 """Space between images and above them, where the title is, in widths of an image."""
 NAME = 1.4
 """Space for a client's name before its images, in widths of an image."""
+LINE_PIXELS = 92
+"""Height of a line of images with their titles."""
 PIXELS = 96
 """Images smaller than this are enlarged before they are sent: a browser would blur 8 x 8 pixels."""
 
@@ -114,8 +116,8 @@ def image_grid(
         key="images",
         dark=dark,
         subtitle=note,
-        height=60 + 110 * lines,
     )
+    _fit(figure, lines)
     places = [(column * (1 + GAP), line * (1 + TITLE) + TITLE) for line in range(lines) for column in range(columns)]
     pictures = [_picture(image_HWC, *place) for image_HWC, place in zip(images_NHWC, places, strict=False)]
     notes = [_title_above(title, *place) for title, place in zip(titles, places, strict=False)]
@@ -161,8 +163,8 @@ def client_images(
         key="client images",
         dark=dark,
         subtitle=note,
-        height=80 + 86 * lines,
     )
+    _fit(figure, lines)
     pictures, notes = [], []
     for line, (images_NHWC, titles_N, name) in enumerate(zip(images_KNHWC, titles_KN, names, strict=True)):
         top = line * (1 + TITLE) + TITLE
@@ -178,6 +180,11 @@ def client_images(
     return figure.update_yaxes(
         visible=False, range=[lines * (1 + TITLE), 0], scaleanchor="x", constrain="domain", constraintoward="top"
     )
+
+
+def _fit(figure: go.Figure, lines: int) -> None:
+    """The same room for a line of images, however long the title above them is."""
+    figure.update_layout(margin_b=8, height=figure.layout.margin.t + 8 + LINE_PIXELS * lines)
 
 
 def _picture(image_HWC: NDArray[np.uint8], left: float, top: float) -> dict[str, Any]:

@@ -28,6 +28,11 @@ def groups(runs: Iterable[RunInfo]) -> list[list[RunInfo]]:
     return list(found.values())
 
 
+def seeds_of(runs: Iterable[RunInfo]) -> int:
+    """How many different pairs of seeds the runs have: the same run twice says nothing about chance."""
+    return len({(run.experiment.data.seed, run.experiment.federation.seed) for run in runs})
+
+
 def differing(experiments: Sequence[Experiment]) -> dict[str, list[Any]]:
     """The settings in which the experiments differ, each with its value in every one; None where one lacks it."""
     flat = [experiment.settings() for experiment in experiments]

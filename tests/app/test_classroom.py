@@ -47,6 +47,9 @@ def test_hidden_pages_are_in_no_menu(dashboard: AppTest, store: RunStore) -> Non
     assert "Masks" in before
     dashboard.query_params["hide"] = "masks"
     assert linked(dashboard.run()) == [name for name in before if name != "Masks"]
+    del dashboard.query_params["hide"]
+    dashboard.query_params["watch"] = "1"
+    assert linked(dashboard.run()) == before, "who watches sees every page"
 
 
 def test_large_type(dashboard: AppTest, store: RunStore) -> None:

@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from fedlab_core.plots import client_images, image_grid, label_heatmap, size_bars
+from fedlab_core.plots.data import LINE_PIXELS
 
 
 def title(figure) -> str:
@@ -106,3 +107,12 @@ def test_every_client_has_a_row_of_its_own() -> None:
     assert title(figure) == "Look"
     with pytest.raises(ValueError, match="1 clients' images, 1 lists of titles and 2 names; allowed is one of each"):
         client_images([two], [["a", "b"]], ["client 0", "client 1"])
+
+
+@pytest.mark.parametrize("note", ["", "What has to be known to read these pictures takes more than one line. " * 3])
+@pytest.mark.parametrize("count", [1, 9])
+def test_images_have_room_below_any_title(note: str, count: int) -> None:
+    grid = image_grid(np.zeros((count, 2, 2, 1), np.uint8), ["x"] * count, columns=4, note=note).layout
+    rows = client_images([np.zeros((1, 2, 2, 1), np.uint8)] * count, [["x"]] * count, ["c"] * count, note=note).layout
+    assert grid.height - grid.margin.t - grid.margin.b == LINE_PIXELS * (1 + count // 4)
+    assert rows.height - rows.margin.t - rows.margin.b == LINE_PIXELS * count

@@ -1,7 +1,7 @@
 """Which runs belong together, and what differs between the others."""
 
 from fedlab_core.experiment import Experiment
-from fedlab_core.runs.alike import differing, groups, without_seeds
+from fedlab_core.runs.alike import differing, groups, seeds_of, without_seeds
 
 
 def test_runs_that_differ_only_in_seeds_belong_together(store, make_record):
@@ -10,6 +10,12 @@ def test_runs_that_differ_only_in_seeds_belong_together(store, make_record):
     fork = store.create(Experiment(), parent_id=ids[0], parent_round=2, first=make_record(2))
     found = groups(reversed(store.list()))
     assert [[run.run_id for run in group] for group in found] == [[ids[0], ids[2], ids[3]], [ids[1]], [fork]]
+
+
+def test_the_same_seeds_twice_are_one(store):
+    for changes in ({}, {}, {"federation.seed": 3}, {"data.seed": 3}):
+        store.create(Experiment().replace(changes))
+    assert seeds_of(store.list()) == 3
 
 
 def test_only_seeds_are_taken_away():
