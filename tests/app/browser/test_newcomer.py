@@ -17,7 +17,6 @@ from tests.app.browser.window import (
     TINY,
     OpenPage,
     button,
-    main,
     opened_run,
     playwright,
     press,
