@@ -21,9 +21,9 @@ def test_measured_milliseconds_are_drawn_when_they_are_there(
     drawn(page, "costs:encodings")
     press(page, "Measure")
     drawn(page, "costs:latency", "data[0].x?.length === 3 && data[0].x.every(ms => ms > 0)")
+    playwright.expect(page.get_by_test_id("stProgress")).to_have_count(0, timeout=PATIENCE_MS)
+    playwright.expect(button(page, "Measure")).to_be_disabled(timeout=PATIENCE_MS)
     settled(page)
-    assert page.get_by_test_id("stProgress").count() == 0
-    assert button(page, "Measure").is_disabled()
 
 
 def test_an_attack_ends_in_a_roc(server: Server, store: RunStore, open_page: OpenPage, finished_run: bytes) -> None:
@@ -31,9 +31,9 @@ def test_an_attack_ends_in_a_roc(server: Server, store: RunStore, open_page: Ope
     press(page, "Attack")
     names = drawn(page, "privacy:roc", "data.some(trace => trace.x?.length > 2)")
     assert any("black-box" in name for name in names)
+    playwright.expect(main(page).get_by_test_id("stMetricValue")).to_have_count(7, timeout=PATIENCE_MS)
+    playwright.expect(button(page, "Attack")).to_be_disabled(timeout=PATIENCE_MS)
     settled(page)
-    assert main(page).get_by_test_id("stMetricValue").count() == 7
-    assert button(page, "Attack").is_disabled()
 
 
 def test_play_moves_on_by_itself_until_it_is_switched_off(

@@ -91,7 +91,7 @@ def test_two_people_see_their_places_in_the_queue_and_cannot_stop_each_other(
         page.goto(f"{server.url}/run?run={theirs}")
         shows(page, re.compile("started in another browser"))
         for name in ("Pause", "Resume", "Stop"):
-            assert button(page, name).is_disabled()
+            playwright.expect(button(page, name)).to_be_disabled(timeout=PATIENCE_MS)
     ada.goto(f"{server.url}/run?run={first}")
     stop(ada, store, first)
     ben.goto(f"{server.url}/run?run={second}")  # it is Ben's turn now, though Ada waits, too
