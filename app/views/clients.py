@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
 from app import again, engine, live, session
@@ -20,6 +22,7 @@ from fedlab_core.runs.store import RunInfo
 # Clients that are drawn: a screen shows no more.
 CLIENTS = 200
 NAMED = 10
+ORDERS = ("worst first", "by number")
 # Rounds that are offered to be computed again.
 AGAIN = (1, 3, 5)
 
@@ -41,10 +44,9 @@ def page() -> None:
     metric, dark = lab.data.dataset.metric, session.dark()
     _said(stored, shares)
     _worst(scores_K, metric, answers, lab)
-    order = st.segmented_control("Order", ["worst first", "by number"], default="worst first", key="clients:order")
+    first = _worst_first()
     if len(scores_K) > CLIENTS:
         st.caption(f"The pictures show {CLIENTS} of {len(scores_K):,} clients: the worst, or the first.")
-    first = order != "by number"
     chart(client_bars(scores_K, metric=metric, worst_first=first, most=CLIENTS, dark=dark), "clients:scores")
     _mistakes(lab, answers)
     took = {row["round"]: [k for k in row["clients"] if k < CLIENTS] for row in past if row["clients"]}
@@ -87,6 +89,13 @@ def _worst(scores_K: list[float], metric: Metric, answers: Answers, lab: Federat
     more = f"; and {len(worst) - NAMED} more" if len(worst) > NAMED else ""
     if parts:
         st.markdown(f"**Worst 10 %**: {'; '.join(parts)}{more}.")
+
+
+def _worst_first() -> bool:
+    """How the clients are sorted; part of the address."""
+    st.session_state["clients:order"] = wanted if (wanted := session.looked_at("order")) in ORDERS else ORDERS[0]
+    turn: dict[str, Any] = {"on_change": session.turn, "args": ("order", "clients:order")}
+    return st.segmented_control("Order", ORDERS, key="clients:order", **turn) != ORDERS[1]
 
 
 def _mistakes(lab: Federation, answers: Answers) -> None:

@@ -106,10 +106,12 @@ def _bytes(found: Bill) -> None:
             args=("structure", "costs:structure"),
             help="Single weights at random, whose masks cost most; or whole units, whose masks cost next to nothing.",
         )
+        st.session_state["costs:alone"] = session.looked_at("alone") == "True"
         alone = st.toggle(
             "Masks alone",
             key="costs:alone",
-            on_change=session.note,
+            on_change=session.turn,
+            args=("alone", "costs:alone"),
             help="Leaves out the kept values: what it takes to say which they are.",
         )
     left, right = st.columns(2)

@@ -29,9 +29,10 @@ def page() -> None:
     with left:
         run = choose_run(runs, "theatre")
     try:
-        rounds = [row["round"] for row in live.rows(run.run_id) if row["clients"]]
+        rows = [row for row in live.rows(run.run_id) if row["clients"]]
+        rounds = [row["round"] for row in rows]
         with right:
-            round_ = _choose_round(rounds)
+            round_ = _choose_round(rounds, next((row["round"] for row in rows if row["sparsity"]), rounds[0]))
         acts = _scenes(run.run_id, round_)
     except ValueError as error:  # damaged, deleted in another window, or data that are not here
         st.error(f"This round cannot be shown: {escape(str(error))}.", icon=":material/error:")
@@ -56,8 +57,8 @@ def _act(acts: list[Scene], rounds: list[int]) -> None:
         for name, value in scene_facts(scene).items():
             st.metric(name, value, width="content")
     st.caption(
-        f"The steps of this round: {', '.join(NAMES[step] for step in steps)}. Squares: sixteen weights, dark ones are "
-        "kept. Arrow keys left and right turn the page."
+        f"The steps of this round: {', '.join(NAMES[step] for step in steps)}. Sixteen squares: all weights, blue ones "
+        "are kept. Arrow keys left and right turn the page."
     )
 
 
@@ -83,10 +84,10 @@ def _go(round: int, step: str) -> None:
     session.look_at(round=str(round), step=step)
 
 
-def _choose_round(rounds: list[int]) -> int:
-    """The round of the address; without one, the second: in the first, messages are mostly dense."""
+def _choose_round(rounds: list[int], first: int) -> int:
+    """The round of the address; without one, `first`, in which something is pruned."""
     wanted = session.number("round")
-    at = wanted if wanted in rounds else rounds[min(1, len(rounds) - 1)]
+    at = wanted if wanted in rounds else first
     st.session_state["theatre:round"] = at
     if len(rounds) > 1:
         st.select_slider("Round", rounds, key="theatre:round", on_change=session.turn, args=("round", "theatre:round"))
