@@ -73,7 +73,9 @@ def size_bars(sizes_K: Sequence[int], *, dark: bool = False) -> go.Figure:
     figure = sheet(sentence, key="sizes", dark=dark, height=280)
     figure.add_bar(y=list(sizes_K), marker={"color": theme(dark).kept})
     figure.update_traces(hovertemplate="client %{x}: %{y:,} examples<extra></extra>")
-    figure.add_hline(y=sum(sizes_K) / len(sizes_K), line=theme(dark).reference, annotation={"text": "mean"})
+    look = theme(dark)
+    mean = {"text": "mean", "bgcolor": look.surface}  # it lies on a bar
+    figure.add_hline(y=sum(sizes_K) / len(sizes_K), line=look.reference, annotation=mean)
     figure.update_xaxes(title_text="client", tickformat="d", showgrid=False, dtick=_client_step(len(sizes_K)))
     set_from_zero(figure, "training examples", large)
     return figure.update_layout(showlegend=False)
