@@ -36,7 +36,7 @@ def draw_layer(at: int, masks: Masks, before: Masks | None, stored: int, server:
     if view == "magnitude" and stored != at:
         st.caption(f"Not every round's weights are kept, to save space: these are of round {stored}.")
     if view == "magnitude":
-        figure = mask_map(server.masks[layer], None, view, server.params[layer], name=layer, dark=dark)
+        figure = mask_map(server.masks[layer], None, "magnitude", server.params[layer], name=layer, dark=dark)
     else:
         figure = mask_map(masks[layer], before[layer] if before else None, cast(View, view), name=layer, dark=dark)
     chart(figure, "masks:map")
