@@ -9,6 +9,7 @@ It keeps a class from being distracted. It is no lock: whoever edits the address
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 import plotly.graph_objects as go
@@ -77,7 +78,7 @@ def link(**view: str) -> str:
     return urlunsplit(here._replace(query=urlencode(session.address() | view), fragment=""))
 
 
-def menu(pages: dict[str, str]) -> None:
+def menu(pages: Mapping[str, str]) -> None:
     """What an instructor can turn on, and links to hand out.
 
     Args:
