@@ -126,9 +126,10 @@ class Desk:
     def want(self, slot: str, key: Hashable, work: Work, lane: Lane) -> Job:
         """The job of this key, begun if it is new. What the same slot wanted before is left, unless others wait."""
         with self._lock:
-            for other in self._jobs.values():
-                other.leave(slot)
             job = self._jobs.get(key)
+            for other in self._jobs.values():
+                if other is not job:  # left for a moment, it might be given up just then
+                    other.leave(slot)
             if job is not None and job.join(slot):
                 self._jobs.move_to_end(key)
                 return job
