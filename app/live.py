@@ -115,7 +115,7 @@ def _numbers(run: RunInfo, past: Rows) -> None:
         ("Sent up · down", f"{format_bytes(up)} · {format_bytes(down)}", "Encoded messages of all clients so far."),
         ("Training work", format_flops(work), f"{unpruned} Zeros save no time until whole units are gone."),
     )
-    with st.container(horizontal=True, gap="large"):
+    with st.container(horizontal=True, gap="medium"):
         for name, value, help_text in figures:
             st.metric(name, value, help=help_text, width="content")
 

@@ -29,15 +29,16 @@ def control(run: RunInfo) -> None:
     """Choose a speed; in the address, so that a link can begin a replay."""
     if run.status in ACTIVE or run.rounds_done < 2:
         return
-    st.session_state["run:replay"] = session.looked_at("replay") if session.looked_at("replay") in SPEEDS else None
-    st.segmented_control(
-        "Replay",
-        list(SPEEDS),
-        format_func=SPEEDS.__getitem__,
-        key="run:replay",
-        on_change=_begin,
-        help="The stored rounds appear as if the run were under way; nothing is computed. Press it again to end.",
-    )
+    with st.popover("Replay", icon=":material/replay:", help="Tells the stored rounds again; nothing is computed."):
+        st.session_state["run:replay"] = session.looked_at("replay") if session.looked_at("replay") in SPEEDS else None
+        st.segmented_control(
+            "The rounds appear as if the run were under way",
+            list(SPEEDS),
+            format_func=SPEEDS.__getitem__,
+            key="run:replay",
+            on_change=_begin,
+            help="Press it again to end.",
+        )
 
 
 @session.callback

@@ -18,13 +18,12 @@ def page() -> None:
         _presets()
         all_controls()
     run = actions.opened()
-    _buttons(run)
     shown = run or _example()
+    _buttons(run, shown)
     if shown is None:
         st.info("Nothing has been run yet. Press **Run**: the curves grow with every round.", icon=":material/start:")
         return
     _headline(shown, is_example=run is None)
-    replay.control(shown)
     live.watch(shown)
     forking.fork_box(shown, with_settings=True)
 
@@ -52,7 +51,7 @@ def _use_preset() -> None:
         session.use(recipe(st.session_state["preset"]))
 
 
-def _buttons(run: RunInfo | None) -> None:
+def _buttons(run: RunInfo | None, shown: RunInfo | None) -> None:
     """Run, Step, Pause, Resume, Stop; those that mean nothing now are grey."""
     if not classroom.shows("buttons"):
         return
@@ -88,6 +87,8 @@ def _buttons(run: RunInfo | None) -> None:
                 disabled=not can[action],
             )
         predict.controls()
+        if shown:
+            replay.control(shown)
 
 
 def _headline(run: RunInfo, is_example: bool) -> None:

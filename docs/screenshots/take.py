@@ -59,7 +59,7 @@ def take(page: Page, address: str, target: Path) -> None:
         assert table is not None
         page.mouse.click(table["x"] + 15, table["y"] + 90)  # the table is drawn on a canvas: its second row
         page.get_by_role("button", name="Export").wait_for()
-    elif not re.search("/(help|lesson)", address):
+    elif not re.search("/(privacy|help|lesson)", address):
         page.locator(".js-plotly-plot .main-svg").first.wait_for()
     page.get_by_test_id("stStatusWidget").wait_for(state="detached")
     page.wait_for_timeout(3000)  # charts settle into their final size
@@ -91,7 +91,9 @@ def take_all(browser: Browser, url: str, run_id: str, child: str, sweep: str) ->
         context = browser.new_context(color_scheme=theme, viewport=SIZE)
         context.set_default_timeout(120_000)
         for name, address in pages.items():
-            take(context.new_page(), f"{url}/{address}", FOLDER / f"{name}-{theme}.png")
+            page = context.new_page()
+            take(page, f"{url}/{address}", FOLDER / f"{name}-{theme}.png")
+            page.close()
         context.close()
 
 

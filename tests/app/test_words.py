@@ -19,7 +19,13 @@ def test_escaped_text_has_no_punctuation_that_markdown_would_read(text: str) -> 
     escaped = escape(text)
     assert not re.search(r"(?<!\\)(\\\\)*[!-/:-@\[\]-`{-~]", escaped)
     assert "\n" not in escaped
-    assert re.sub(r"\\(.)", r"\1", escaped) == " ".join(text.split())
+    assert re.sub(r"\\(.)|\u200b", r"\1", escaped) == " ".join(text.split()).replace("\u200b", "")
+
+
+@pytest.mark.parametrize("text", ["see http://a.example/b", "HTTPS://a.example", "www.a.example", "a@b.example"])
+def test_addresses_are_parted_so_that_they_do_not_become_links(text: str) -> None:
+    assert "\u200b" in escape(text)
+    assert not re.search(r"(?i)https?:|www\\?\.|@\w", escape(text).replace("\\", ""))
 
 
 @pytest.mark.parametrize(
