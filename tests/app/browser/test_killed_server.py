@@ -1,4 +1,4 @@
-"""The server is killed in the middle of a run: nothing of it lives on, and the run goes on as if nothing had happened."""
+"""The server is killed in the middle of a run: no process is left, and the run goes on as if nothing had happened."""
 
 from __future__ import annotations
 

@@ -17,7 +17,6 @@ from tests.app.browser.window import (
     TINY,
     OpenPage,
     button,
-    main,
     opened_run,
     playwright,
     press,
@@ -101,7 +100,7 @@ def test_two_windows_do_not_mix(server: Server, store: RunStore, open_page: Open
     theirs.goto(f"{server.url}/run?run={run_id}")  # they may watch, but not stop
     wait_for_round(theirs, 1)
     for name in ("Pause", "Resume", "Stop"):
-        assert button(theirs, name).is_disabled()
+        playwright.expect(button(theirs, name)).to_be_disabled(timeout=PATIENCE_MS)
     other_tab = open_page(f"{server.url}/run?run={run_id}", mine.context)
     stop(other_tab, store, run_id)
     shows_status(theirs, "stopped")
