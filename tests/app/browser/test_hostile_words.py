@@ -173,7 +173,7 @@ def test_names_that_are_typed_are_text(
     table = page.locator("canvas").first
     table.wait_for()
     settled(page)
-    table.click(position={"x": 15, "y": 55})  # drawn on a canvas: the box before the first row
+    table.click(position={"x": 15, "y": 55}, force=True)  # drawn on a canvas: the box before the first row
     press(page, "Rename")
     for text in HOSTILE:
         fill(page, "Name", text)

@@ -34,18 +34,18 @@ def test_a_fork_by_one_slider_is_drawn_beside_its_parent(
     playwright.expect(slider).to_have_value("94", timeout=PATIENCE_MS)
     assert "its parent" not in drawn(page, "live:accuracy")
     slider.press("ArrowRight")
-    press(page, "Fork to 95 % from round 2")
+    press(page, "Fork to 95 % from round 1")
     page.wait_for_url(re.compile(rf"run=(?!{parent})"), timeout=PATIENCE_MS)
     child = parse_qs(urlsplit(page.url).query)["run"][0]
     for again in (False, True):
         if again:
             page.reload()
-        names = drawn(page, "live:accuracy", "data[0].x.length === 4")  # rounds 0 to 2 are the parent's, 3 is its own
+        names = drawn(page, "live:accuracy", "data[0].x.length === 4")  # rounds 0 and 1 are its parent's
         assert "its parent" in names
     run = store.get(child)
-    assert (run.parent_id, run.parent_round, run.status) == (parent, 2, "finished")
+    assert (run.parent_id, run.parent_round, run.status) == (parent, 1, "finished")
     assert run.experiment.settings()["strategy.final_sparsity"] == 0.95
-    assert [row["round"] for row in store.rows(child)] == [2, 3]
+    assert [row["round"] for row in store.rows(child)] == [1, 2, 3]
 
 
 def test_a_sweep_fills_in_its_cells_and_survives_a_reload(server: Server, store: RunStore, open_page: OpenPage) -> None:
