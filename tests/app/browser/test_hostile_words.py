@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlencode
@@ -59,8 +60,8 @@ def harmless(page: playwright.Page) -> None:
 
 
 def plain(text: str) -> str:
-    """As it is compared: white space and what is invisible do not count."""
-    return re.sub(r"[\s\x00-\x1f\u200b\ufeff]", "", text)
+    """As it is compared: white space, and what is invisible and may be left out (control, direction), do not count."""
+    return "".join(char for char in text if not char.isspace() and unicodedata.category(char) not in ("Cc", "Cf"))
 
 
 def crafted(exported: bytes, name: str) -> bytes:
