@@ -24,16 +24,18 @@ STATUS: dict[Status, tuple[str, str, Color]] = {
 }
 """Each status in words, with an icon and a colour: colour is never alone."""
 
-_ADDRESS = re.compile(r"(https?|www)(?=[:.])|@", re.IGNORECASE)
+# Addresses, and what Streamlit would draw as arrows, dashes and signs.
+_CHANGED = re.compile(r"(https?|www)(?=[:.])|@|[-<>~](?=[-=>])", re.IGNORECASE)
 _PUNCTUATION = re.compile(r"([!-/:-@[-`{-~])")
 
 
 def escape(text: str) -> str:
     """Text as it is, where Streamlit reads markdown: no link, no picture, no HTML, no formula comes out of it.
 
-    What looks like an address becomes a link even where its punctuation is escaped: a space without width parts it.
+    What looks like an address becomes a link, and "--" a dash, even where punctuation is escaped: a space without width
+    parts them.
     """
-    return _PUNCTUATION.sub(r"\\\1", _ADDRESS.sub("\\g<0>\u200b", " ".join(text.split())))
+    return _PUNCTUATION.sub(r"\\\1", _CHANGED.sub("\\g<0>\u200b", " ".join(text.split())))
 
 
 def describe(experiment: Experiment) -> str:
