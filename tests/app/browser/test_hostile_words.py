@@ -6,18 +6,15 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterator
-from pathlib import Path
-from urllib.parse import urlencode
 
 import pytest
 import safetensors.torch
 
-from app.session import VIEW_KEYS
 from fedlab_core.runs.blobs import metadata
 from fedlab_core.runs.store import RunStore
 from tests.app.browser.conftest import PATIENCE_MS
 from tests.app.browser.test_newcomer import pages
-from tests.app.browser.window import IN_A_BROWSER, OpenPage, main, playwright, press, settled, shows
+from tests.app.browser.window import IN_A_BROWSER, OpenPage, main, playwright, settled, shows
 from tests.app.server import Server
 
 pytestmark = IN_A_BROWSER
@@ -114,71 +111,3 @@ def test_uploaded_files_are_text(server: Server, store: RunStore, open_page: Ope
     )
     shows(page, re.compile("the file cannot be opened"))
     harmless(page)
-
-
-def test_addresses_are_text(server: Server, open_page: OpenPage) -> None:
-    """Every key of the address with every text: a shift for each address."""
-    keys = [*VIEW_KEYS, "data.dataset", "data.path", "data.alpha", "strategy.name", "model.name", "unknown"]
-    page = open_page(server.url)
-    for shift in range(len(HOSTILE)):
-        query = {key: HOSTILE[(place + shift) % len(HOSTILE)] for place, key in enumerate(keys)}
-        page.goto(f"{server.url}/{pages()[shift % len(pages())]}?{urlencode(query)}")
-        harmless(page)
-        shows(page, re.compile("The address asked for it"))
-
-
-def fill(page: playwright.Page, label: str, text: str) -> None:
-    """Type into a text field, and commit it."""
-    field = page.get_by_role("textbox", name=label, exact=True)
-    field.fill(text)
-    field.press("Enter")
-
-
-def test_what_is_searched_and_where_data_lie_is_text(server: Server, open_page: OpenPage) -> None:
-    fields = {"help?large=1": ("Search", "find"), "data?data.dataset=images": ("Path", "data.path")}
-    for address, (label, key) in fields.items():
-        page = open_page(f"{server.url}/{address}")
-        for text in HOSTILE:
-            fill(page, label, text)
-            asked = f"new URLSearchParams(location.search).get({key!r})"
-            page.wait_for_function(f"text => {asked} === text.trim()", arg=text, timeout=PATIENCE_MS)
-            harmless(page)
-        page.close()
-
-
-def test_values_of_a_sweep_are_text(server: Server, open_page: OpenPage) -> None:
-    page = open_page(f"{server.url}/whatif?part=sweep&strategy.name=fedsparsify-global")
-    field = main(page).get_by_role("combobox", name=re.compile("Sparsity target"))
-    for text in HOSTILE:
-        before = page.url
-        field.fill(text)
-        field.press("Enter")
-        page.wait_for_function("before => location.href !== before", arg=before, timeout=PATIENCE_MS)
-        harmless(page)
-    shows(page, re.compile("This sweep cannot be"))
-
-
-def test_names_that_are_typed_are_text(
-    server: Server, store: RunStore, open_page: OpenPage, finished_run: bytes, tmp_path: Path
-) -> None:
-    page = open_page(f"{server.url}/run?run={store.import_run(finished_run)}")
-    page.get_by_role("button", name="Save or open a file").click()
-    for text in HOSTILE:
-        fill(page, "Name", text)
-        with page.expect_download() as download:
-            page.get_by_role("button", name="Save as a file").click()
-        assert re.fullmatch(r"[\w.-]+\.json", download.value.suggested_filename)
-        harmless(page)
-    page.goto(f"{server.url}/runs")
-    run_id = store.list()[0].run_id
-    table = page.locator("canvas").first
-    table.wait_for()
-    settled(page)
-    table.click(position={"x": 15, "y": 55}, force=True)  # drawn on a canvas: the box before the first row
-    press(page, "Rename")
-    for text in HOSTILE:
-        fill(page, "Name", text)
-        press(page, "Save")
-        shows(page, " ".join(text.split()))
-        harmless(page)
-    assert store.get(run_id).name in HOSTILE[-1]
