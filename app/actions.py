@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import streamlit as st
@@ -93,12 +93,19 @@ def rename(run_id: str, widget: str) -> None:
     engine.store().rename(run_id, st.session_state[widget])
 
 
+@session.callback
+def compare(run_ids: Sequence[str]) -> None:
+    """Look at several runs."""
+    session.look_at(runs=",".join(run_ids))
+
+
 @session.action
-def delete(run_id: str) -> None:
-    """Remove a run."""
-    engine.store().delete(run_id)
-    if session.looked_at("run") == run_id:
-        session.look_at(run=None)
+def delete(*run_ids: str) -> None:
+    """Remove runs."""
+    for run_id in run_ids:
+        engine.store().delete(run_id)
+        if session.looked_at("run") == run_id:
+            session.look_at(run=None)
 
 
 @session.action

@@ -16,6 +16,7 @@ from app.words import STATUS, age, coordinate, escape
 from fedlab_core.costs.target import costs_to_target
 from fedlab_core.data.datasets import dataset_metric
 from fedlab_core.metrics import MAE, Metric
+from fedlab_core.plots.cells import cell_heatmap
 from fedlab_core.plots.pareto import Setting, trade_off
 from fedlab_core.plots.records import X, x_axis
 from fedlab_core.plots.style import format_score
@@ -73,15 +74,23 @@ def _watch(sweep: SweepInfo, active: bool) -> None:
     if now_active != active:
         st.rerun()
     _headline(sweep, list(runs.values()))
-    try:
-        finished = {place: live.rows(run.run_id) for place, run in runs.items() if run.status == "finished"}
-    except ValueError as error:  # damaged, or deleted in another window
-        st.error(f"This sweep cannot be shown: {escape(str(error))}.", icon=":material/error:")
-        return
+    finished = _finished(runs)
     metric = dataset_metric(sweep.grid.base.data.dataset)
     groups = _groups(sweep)
     _figure(groups, finished, metric)
+    _cells(groups, finished, metric)
     _table(groups, runs, finished, metric)
+
+
+def _finished(runs: dict[int, RunInfo]) -> dict[int, live.Rows]:
+    """The rounds of every finished cell; a damaged one is said, and does not hide the others."""
+    finished: dict[int, live.Rows] = {}
+    for place, run in runs.items():
+        try:
+            finished |= {place: live.rows(run.run_id)} if run.status == "finished" else {}
+        except ValueError as error:  # damaged, or deleted in another window
+            st.error(f"Run {run.run_id} cannot be shown: {escape(str(error))}.", icon=":material/error:")
+    return finished
 
 
 def _headline(sweep: SweepInfo, runs: list[RunInfo]) -> None:
@@ -174,6 +183,17 @@ def _figure(groups: dict[tuple[str, str], list[Cell]], finished: dict[int, live.
     chart(figure, "sweep:figure")
     if never and target is not None:
         st.caption(f"{never} run{'s' * (never != 1)} never reached {format_score(metric, target)}, and are not drawn.")
+
+
+def _cells(groups: dict[tuple[str, str], list[Cell]], finished: dict[int, live.Rows], metric: Metric) -> None:
+    """Where there are rows and columns: the same settings as a grid that fills in."""
+    if min(len(set(names)) for names in zip(*groups, strict=True)) < 2:
+        return
+    scores = {
+        group: [finished[cell.place][-1][metric.test] for cell in cells if cell.place in finished]
+        for group, cells in groups.items()
+    }
+    chart(cell_heatmap(scores, metric=metric, dark=session.dark()), "sweep:cells")
 
 
 def _axis() -> X:

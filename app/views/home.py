@@ -67,7 +67,7 @@ def _tour() -> None:
     """What to try first, step by step."""
     for number, (name, title_, text) in enumerate(TOUR, start=1):
         link, words = st.columns([1, 3], vertical_alignment="center")
-        link.page_link(f"views/{name}.py", label=f"{number}. **{title_}**", query_params=session.address())
+        link.page_link(f"views/{name}.py", label=f":primary[{number}. **{title_}**]", query_params=session.address())
         words.markdown(text)
     st.caption("Keep what you found: **Share** and **Runs**. For a class: **Lesson plan** and **Present**.")
 

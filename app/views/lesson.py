@@ -14,7 +14,7 @@ def page() -> None:
     """The demonstrations, one after the other."""
     st.header("Lesson plan", anchor=False)
     st.markdown(
-        "Five demonstrations, three minutes each. Every button opens the page with all settings in place; come back"
+        "Five demonstrations, three minutes each. Every blue link opens the page with all settings in place; come back"
         " here with the browser's Back. **Present** in the head of the page has large type for a projector."
     )
     for number, demo in enumerate(DEMOS, start=1):
@@ -35,7 +35,8 @@ def _step(number: str, step: Step, experiment: Experiment) -> None:
     link, words = st.columns([1, 4], vertical_alignment="center")
     # A step without settings of its own goes on with what the class has just run.
     query = session.to_query(experiment, step.view) if step.experiment else session.address()
-    link.page_link(f"views/{step.page}.py", label=f"{number}. {step.page.capitalize()}", query_params=query)
+    label = f":primary[{number}. Open **{step.page.capitalize()}**]"
+    link.page_link(f"views/{step.page}.py", label=label, icon=":material/open_in_browser:", query_params=query)
     words.markdown(f"**{escape(step.do)}** {escape(step.say)}")
 
 

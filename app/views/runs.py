@@ -20,10 +20,12 @@ def page() -> None:
     runs = engine.store().list()
     if runs:
         chosen = _table(runs)
-        if chosen is None:
-            st.caption("Choose a run in the table to open, resume, rename, export or delete it.")
+        if not chosen:
+            st.caption("Choose a run in the table to open, resume, rename, export or delete it, or several to compare.")
+        elif len(chosen) == 1:
+            _details(chosen[0])
         else:
-            _details(chosen)
+            _several(chosen)
     else:
         st.info(
             "Nothing has been run yet. Start a run on the page **Run**, or import one below.", icon=":material/list:"
@@ -31,8 +33,8 @@ def page() -> None:
     _import()
 
 
-def _table(runs: list[RunInfo]) -> RunInfo | None:
-    """Every run as a row; cells are plain text."""
+def _table(runs: list[RunInfo]) -> list[RunInfo]:
+    """Every run as a row, and those that are chosen; cells are plain text, and a column without any is left out."""
     columns = {
         "name": st.column_config.TextColumn("name", width="large"),
         "accuracy": st.column_config.NumberColumn("accuracy", format="percent"),
@@ -41,16 +43,17 @@ def _table(runs: list[RunInfo]) -> RunInfo | None:
         "progress": st.column_config.ProgressColumn("rounds", format="%d %%", max_value=100),
         "created": st.column_config.DatetimeColumn("created", format="distance"),
     }
+    table = [_row(run) for run in runs]
+    empty = [name for name in table[0] if all(row[name] is None for row in table)]
     event = st.dataframe(
-        [_row(run) for run in runs],
+        [{name: value for name, value in row.items() if name not in empty} for row in table],
         column_config=columns,
         hide_index=True,
         key="runs:table",
         on_select="rerun",
-        selection_mode="single-row",
+        selection_mode="multi-row",
     )
-    selected = event.selection.rows
-    return runs[selected[0]] if selected and selected[0] < len(runs) else None
+    return [runs[row] for row in event.selection.rows if row < len(runs)]
 
 
 def _row(run: RunInfo) -> dict[str, Any]:
@@ -65,7 +68,7 @@ def _row(run: RunInfo) -> dict[str, Any]:
         "created": datetime.fromisoformat(run.created),
         "run": run.run_id,
         "settings": run.experiment.hash,
-        "forked from": f"{run.parent_id}, round {run.parent_round}" if run.parent_id else "",
+        "forked from": f"{run.parent_id}, round {run.parent_round}" if run.parent_id else None,
     }
 
 
@@ -108,6 +111,27 @@ def _details(run: RunInfo) -> None:
         if run.error:
             st.error(escape(run.error), icon=":material/error:")
         _facts(run)
+
+
+def _several(chosen: list[RunInfo]) -> None:
+    """What can be done with more than one run: to see them over each other, and to delete them."""
+    run_ids = [run.run_id for run in chosen]
+    resting = all(actions.may_control(run) and run.status not in ("running", "paused") for run in chosen)
+    with st.container(border=True, horizontal=True, vertical_alignment="center"):
+        st.markdown(f"**{len(chosen)} runs**", width="content")
+        compared = st.button(
+            "Compare",
+            icon=":material/compare_arrows:",
+            type="primary",
+            key="runs:compare",
+            on_click=actions.compare,
+            args=(run_ids,),
+        )
+        with st.popover("Delete", icon=":material/delete:", disabled=not resting):
+            st.markdown(f"Delete these {len(chosen)} runs with all their rounds? This cannot be undone.")
+            st.button("Delete them", type="primary", key="runs:delete-all", on_click=actions.delete, args=run_ids)
+    if compared:
+        st.switch_page("views/compare.py", query_params=session.address())
 
 
 def _open(run: RunInfo) -> None:

@@ -22,9 +22,9 @@ def page() -> None:
     with st.sidebar:
         st.caption("What all runs of a sweep have in common.")
         all_controls()
-    question = st.container(border=True)
+    # Folded where an answer is opened, so that the answer is seen.
+    question = st.expander("**What do you want to vary?**", expanded=session.looked_at("sweep") is None)
     with question:
-        st.markdown("**What do you want to vary?**")
         grid = design()
     results()
     if grid is not None:

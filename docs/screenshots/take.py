@@ -59,8 +59,14 @@ def take(page: Page, address: str, target: Path) -> None:
         assert table is not None
         page.mouse.click(table["x"] + 15, table["y"] + 90)  # the table is drawn on a canvas: its second row
         page.get_by_role("button", name="Export").wait_for()
-    elif not re.search("/(privacy|help|lesson)", address):
+    elif "/privacy" in address:
+        page.get_by_role("button", name="Attack", exact=True).click()
+    if not re.search("/(runs|help|lesson)", address):
         page.locator(".js-plotly-plot .main-svg").first.wait_for()
+    if "/costs" in address:
+        page.get_by_role("button", name="Measure", exact=True).click()
+        page.wait_for_function("document.querySelectorAll('.st-key-costs-latency .main-svg').length > 0")
+        page.get_by_text("milliseconds on this machine").scroll_into_view_if_needed()
     page.get_by_test_id("stStatusWidget").wait_for(state="detached")
     page.wait_for_timeout(3000)  # charts settle into their final size
     # Whole colours: a palette shifts them, and the pictures' colours mean something.
@@ -76,7 +82,7 @@ def take_all(browser: Browser, url: str, run_id: str, child: str, sweep: str) ->
         "run": f"run?run={run_id}",
         "fork": f"run?{FORK}&run={child}",
         "design": f"design?{FORK}&cost=flops&limit=40",
-        "theatre": f"theatre?run={run_id}&round=12&step=upload",
+        "theatre": f"theatre?run={run_id}&round=12&step=return",
         "masks": f"masks?run={run_id}&round=12&view=change",
         "clients": f"clients?run={run_id}",
         "whatif": f"whatif?sweep={sweep}",

@@ -6,6 +6,7 @@ next. Figures over rounds take rows: `rows(records)`, or what the run store give
 """
 
 from fedlab_core.plots.answers import confusion_heatmap, error_by_age
+from fedlab_core.plots.cells import cell_heatmap
 from fedlab_core.plots.channels import channel_bars
 from fedlab_core.plots.clients import client_bars, participation_heatmap
 from fedlab_core.plots.compare import accuracy_against, schedule_curve
@@ -35,6 +36,7 @@ __all__ = [
     "attack_against_sparsity",
     "attack_roc",
     "bytes_ledger",
+    "cell_heatmap",
     "channel_bars",
     "client_bars",
     "client_images",

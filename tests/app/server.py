@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import subprocess
@@ -14,6 +13,8 @@ from pathlib import Path
 from typing import Self
 
 import psutil
+
+from tests.environment import unmeasured
 
 ROOT = Path(__file__).parents[2]
 START_S = 60.0
@@ -34,7 +35,7 @@ class Server:
             self.process = subprocess.Popen(
                 [*command, f"--server.port={self.port}"],
                 cwd=ROOT,
-                env={**os.environ, "FEDLAB_STORE": str(self.store_path)},
+                env=unmeasured(FEDLAB_STORE=str(self.store_path)),
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )

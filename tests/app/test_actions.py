@@ -128,6 +128,22 @@ def test_a_run_is_opened_with_its_settings(runs_page: AppTest, store: RunStore) 
     assert runs_page.query_params["run"] == run.run_id
 
 
+def test_several_runs_are_compared_or_deleted(runs_page: AppTest, store: RunStore, finished_run: bytes) -> None:
+    store.import_run(finished_run)
+    ids = [run.run_id for run in store.list()]
+    runs_page.session_state["runs:table"] = {"selection": {"rows": [0, 1, 7], "columns": [], "cells": []}}
+    runs_page.run()
+    runs_page.button(key="runs:compare").click().run()
+    assert not runs_page.exception
+    assert set(runs_page.query_params["runs"].split(",")) == {*ids}
+    runs_page.switch_page("views/runs.py").run()
+    runs_page.session_state["runs:table"] = {"selection": {"rows": [0, 1], "columns": [], "cells": []}}
+    runs_page.run()
+    runs_page.button(key="runs:delete-all").click().run()
+    assert not runs_page.exception
+    assert store.list() == []
+
+
 def test_a_file_is_imported_and_a_damaged_one_refused(runs_page: AppTest, store: RunStore, finished_run: bytes) -> None:
     runs_page.file_uploader(key="runs:file").upload("run.safetensors", finished_run)
     runs_page.run()

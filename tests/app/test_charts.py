@@ -5,7 +5,7 @@ from __future__ import annotations
 from streamlit.testing.v1 import AppTest
 
 from fedlab_core.runs.store import RunStore
-from tests.app.test_pages import visit
+from tests.app.pages import visit
 
 
 def test_the_table_of_a_figure_is_built_when_it_is_opened(

@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 from app.choose import dense_reference
 from fedlab_core.runs.store import RunStore
 from tests.app.conftest import SMALL
-from tests.app.test_pages import visit
+from tests.app.pages import visit
 
 
 def test_a_fork_is_no_dense_reference(store: RunStore) -> None:

@@ -86,7 +86,7 @@ def test_the_lesson_plan_links_every_step(dashboard: AppTest, store: RunStore) -
     links = [link.proto.label for link in page.get("page_link")]
     for demo in DEMOS:
         for number, step in enumerate(demo.steps, start=1):
-            assert f"{number}. {step.page.capitalize()}" in links
+            assert f":primary[{number}. Open **{step.page.capitalize()}**]" in links
 
 
 @pytest.mark.parametrize("demo", DEMOS, ids=lambda demo: demo.name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import time
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -12,6 +11,7 @@ from fedlab_core.runs.execute import execute
 from fedlab_core.runs.store import RunStore
 
 from .conftest import SMALL
+from .pages import said, visit
 
 
 @pytest.fixture
@@ -24,25 +24,13 @@ def runs(store: RunStore, finished_run: bytes) -> list[str]:
     return ids
 
 
-def visit(dashboard: AppTest, **query: str) -> AppTest:
-    dashboard.query_params.update(query)
-    dashboard.run()
-    dashboard.switch_page("views/compare.py").run()
-    assert not dashboard.exception, dashboard.exception
-    return dashboard
-
-
-def said(page: AppTest) -> str:
-    return " ".join(element.value for kind in ("info", "warning", "error", "caption") for element in page.get(kind))
-
-
 def test_one_run_is_too_few(dashboard: AppTest, store: RunStore, finished_run: bytes) -> None:
     store.import_run(finished_run)
-    assert "Two runs are needed" in said(visit(dashboard))
+    assert "Two runs are needed" in said(visit(dashboard, "compare"))
 
 
 def test_runs_that_differ_in_seeds_are_one_line_with_a_band(dashboard: AppTest, runs: list[str]) -> None:
-    page = visit(dashboard)
+    page = visit(dashboard, "compare")
     assert "Choose runs above" in said(page)
     page.multiselect(key="compare:runs").set_value(runs).run()
     assert not page.exception
@@ -63,7 +51,7 @@ def test_runs_that_differ_in_seeds_are_one_line_with_a_band(dashboard: AppTest, 
 
 
 def test_every_axis_and_target(dashboard: AppTest, runs: list[str]) -> None:
-    page = visit(dashboard, runs=",".join(runs))
+    page = visit(dashboard, "compare", runs=",".join(runs))
     for x in ("megabytes", "flops", "round"):
         page.get_by_key("compare:x").set_value(x).run()
         assert not page.exception
@@ -81,7 +69,7 @@ def test_years_and_percent_are_not_mixed(dashboard: AppTest, store: RunStore, ru
             (runs[2],),
         )
     connection.close()
-    page = visit(dashboard, runs=",".join(runs))
+    page = visit(dashboard, "compare", runs=",".join(runs))
     assert "Years and percent share no axis" in said(page)
     assert len(page.dataframe[0].value) == 1
     page.selectbox(key="compare:base").select_index(1).run()
@@ -92,24 +80,7 @@ def test_gone_and_damaged_runs_are_said(dashboard: AppTest, store: RunStore, run
     with sqlite3.connect(store.path) as connection:
         connection.execute("UPDATE rounds SET row = '{' WHERE round = 0 AND run_id = ?", (runs[1],))
     connection.close()
-    page = visit(dashboard, runs=",".join([*runs, "nobody"]), base="7")
+    page = visit(dashboard, "compare", runs=",".join([*runs, "nobody"]), base="7")
     assert "Not here" in said(page)
     assert "cannot be shown" in said(page)
     assert list(page.dataframe[0].value["seeds"]) == [1, 1]
-
-
-@pytest.mark.slow
-def test_with_many_runs_in_the_store_the_page_is_quick(
-    dashboard: AppTest, store: RunStore, finished_run: bytes
-) -> None:
-    ids = [store.import_run(finished_run) for _ in range(6)]
-    others = [store.create(SMALL, status="stopped") for _ in range(494)]
-    with sqlite3.connect(store.path) as connection:
-        copy = "INSERT INTO rounds SELECT ?, round, row FROM rounds WHERE run_id = ?"
-        connection.executemany(copy, [(run_id, ids[0]) for run_id in others])
-    connection.close()
-    page = visit(dashboard, runs=",".join(ids[:6]))
-    began = time.perf_counter()
-    page.run()
-    assert time.perf_counter() - began < 3
-    assert not page.exception

@@ -7,7 +7,7 @@ from streamlit.testing.v1 import AppTest
 
 from fedlab_core.glossary import FORMULAS, TERMS
 from fedlab_core.strategies import strategy_class, strategy_names
-from tests.app.test_pages import visit
+from tests.app.pages import visit
 
 
 def written(page: AppTest) -> str:

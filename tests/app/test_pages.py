@@ -1,8 +1,7 @@
-"""Every page with an empty store, a finished run, a damaged run, an address that cannot be: never an exception."""
+"""What is particular to single pages; what holds for all of them is in test_every_page."""
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
 
 import pytest
@@ -17,69 +16,7 @@ from fedlab_core.runs.execute import execute, fork
 from fedlab_core.runs.recipes import recipe
 from fedlab_core.runs.store import RunStore
 
-PAGES = ("home", "data", "run", "theatre", "masks", "clients", "privacy", "runs", "help")
-
-
-def visit(dashboard: AppTest, page: str, **query: str) -> AppTest:
-    """Open a page at an address."""
-    dashboard.query_params.update(query)
-    dashboard.run()
-    if page != "home":
-        dashboard.switch_page(f"views/{page}.py").run()
-    assert not dashboard.exception, dashboard.exception
-    return dashboard
-
-
-def charts(page: AppTest) -> int:
-    return len(page.get("plotly_chart"))
-
-
-def said(page: AppTest) -> str:
-    """Everything that the page says in sentences."""
-    return " ".join(element.value for kind in ("info", "warning", "error", "caption") for element in page.get(kind))
-
-
-@pytest.mark.parametrize("name", PAGES)
-def test_with_an_empty_store(dashboard: AppTest, name: str) -> None:
-    page = visit(dashboard, name)
-    expected = {"home": "No run yet", "run": "Press **Run**", "masks": "page **Run**", "runs": "import one"}
-    assert expected.get(name, "") in said(page)
-    assert bool(charts(page)) == (name in ("home", "data"))
-
-
-@pytest.mark.parametrize("name", PAGES)
-def test_with_a_finished_run(dashboard: AppTest, store: RunStore, finished_run: bytes, name: str) -> None:
-    run_id = store.import_run(finished_run)
-    page = visit(dashboard, name, run=run_id)
-    assert charts(page) == {"home": 1, "data": 3, "run": 4, "theatre": 1, "masks": 5, "clients": 3}.get(name, 0)
-    assert name == "help" or "cannot" not in said(page)
-
-
-@pytest.mark.parametrize("name", PAGES)
-@pytest.mark.parametrize("damage", ["blobs", "experiment", "rows"])
-def test_with_a_damaged_run(dashboard: AppTest, store: RunStore, finished_run: bytes, name: str, damage: str) -> None:
-    run_id = store.import_run(finished_run)
-    with sqlite3.connect(store.path) as connection:
-        if damage == "blobs":
-            connection.execute("UPDATE blobs SET bytes = x'00'")
-        elif damage == "experiment":
-            connection.execute("""UPDATE runs SET experiment = '{"data": {"dataset": "pigeons"}}'""")
-        else:
-            connection.execute("UPDATE rounds SET row = '{' WHERE round = 1")
-    connection.close()
-    page = visit(dashboard, name, run=run_id)
-    if (name, damage) in {("masks", "blobs"), ("theatre", "blobs"), ("run", "rows"), ("theatre", "rows")}:
-        assert "cannot be shown" in said(page)
-
-
-@pytest.mark.parametrize("name", PAGES)
-def test_with_an_address_that_cannot_be(dashboard: AppTest, name: str) -> None:
-    bad = {"run": "../../nobody", "round": "99", "layer": "<b>", "view": "upside down", "x": "y", "client": "-5"}
-    page = visit(dashboard, name, **bad, **{"data.alpha": "[x](http://example.org)"})
-    assert page.session_state["experiment"] == Experiment()
-    sentences = [warning.value for warning in page.warning]
-    assert any("data\\.alpha is" in sentence for sentence in sentences)
-    assert not any("[x](" in sentence for sentence in sentences), "text from the address must not become a link"
+from .pages import charts, said, visit
 
 
 def test_masks_of_every_round_layer_and_view(dashboard: AppTest, store: RunStore, finished_run: bytes) -> None:
@@ -222,15 +159,6 @@ def test_the_first_page_is_the_first_preset(dashboard: AppTest) -> None:
     assert page.session_state["experiment"] == START
     assert page.selectbox(key="preset").value == "fedsparsify-digits"
     assert dict(page.query_params) == {}
-
-
-def test_names_are_text(dashboard: AppTest, store: RunStore, finished_run: bytes) -> None:
-    run_id = store.import_run(finished_run)
-    store.rename(run_id, "<img src=x> ![](http://example.org/x.png) **bold**")
-    for name in PAGES:
-        page = visit(dashboard, name, run=run_id)
-        assert not any("![](" in element.value for kind in ("markdown", "caption") for element in page.get(kind))
-        assert not any("![](" in button.label for button in page.button)
 
 
 def test_a_store_that_is_none_is_explained(dashboard: AppTest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

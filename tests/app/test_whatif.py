@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
-import time
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import engine
-from fedlab_core.experiment import Experiment
 from fedlab_core.runs.estimate import Pace
 from fedlab_core.runs.execute import execute
 from fedlab_core.runs.grid import Grid
 from fedlab_core.runs.store import RunStore
 
 from .conftest import SMALL
+from .pages import said, visit
 
 ADDRESS = {key: str(value) for key, value in SMALL.to_query().items()} | {"part": "sweep"}
 AXES = "strategy.final_sparsity=0.5,0.9;data.alpha=0.5,1;federation.seed=0,1"
@@ -25,18 +24,6 @@ AXES = "strategy.final_sparsity=0.5,0.9;data.alpha=0.5,1;federation.seed=0,1"
 def known_pace(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is measured: a round takes a tenth of a second."""
     monkeypatch.setattr(engine, "pace", lambda experiment: Pace(0.1, 0.1))
-
-
-def visit(dashboard: AppTest, **query: str) -> AppTest:
-    dashboard.query_params.update(query)
-    dashboard.run()
-    dashboard.switch_page("views/whatif.py").run()
-    assert not dashboard.exception, dashboard.exception
-    return dashboard
-
-
-def said(page: AppTest) -> str:
-    return " ".join(element.value for kind in ("info", "warning", "error", "caption") for element in page.get(kind))
 
 
 def figure(page: AppTest, place: int = 0) -> str:
@@ -49,14 +36,14 @@ def start(page: AppTest) -> None:
 
 
 def test_without_a_run_there_is_nothing_to_fork(dashboard: AppTest) -> None:
-    assert "Nothing to fork yet" in said(visit(dashboard))
+    assert "Nothing to fork yet" in said(visit(dashboard, "whatif"))
 
 
 def test_a_fork_by_one_slider_is_drawn_beside_its_parent(
     dashboard: AppTest, store: RunStore, finished_run: bytes
 ) -> None:
     parent = store.import_run(finished_run)
-    page = visit(dashboard, run=parent, round="1")
+    page = visit(dashboard, "whatif", run=parent, round="1")
     assert page.slider(key="fork:round").value == 1
     page.slider(key="fork:to").set_value(95).run()
     assert page.query_params["to"] == "95"
@@ -72,7 +59,7 @@ def test_a_fork_by_one_slider_is_drawn_beside_its_parent(
 def test_a_dense_run_is_pruned_from_a_round_on(dashboard: AppTest, store: RunStore) -> None:
     parent = store.create(SMALL.replace({"strategy.name": "fedavg", "federation.rounds": 2}))
     execute(store, parent)
-    page = visit(dashboard, run=parent, to="90", round="1")
+    page = visit(dashboard, "whatif", run=parent, to="90", round="1")
     page.button(key="fork:quick").click().run()
     assert not page.exception
     child = store.list()[0].experiment
@@ -80,7 +67,7 @@ def test_a_dense_run_is_pruned_from_a_round_on(dashboard: AppTest, store: RunSto
 
 
 def test_a_sweep_is_started_once_and_waits_in_the_queue(dashboard: AppTest, store: RunStore) -> None:
-    page = visit(dashboard, **ADDRESS, axes=AXES)
+    page = visit(dashboard, "whatif", **ADDRESS, axes=AXES)
     assert "8 runs of 3 rounds in 1 process" in said(page)
     start(page)
     start(page)
@@ -107,7 +94,7 @@ def test_cells_are_drawn_from_the_first_finished_one_on(dashboard: AppTest, stor
     grid = Grid.of(SMALL, {"strategy.name": ["fedavg", "random"], "strategy.final_sparsity": [0.5, 0.9]})
     sweep_id = store.create_sweep(grid, name="two methods")
     store.queue_sweep(sweep_id)
-    page = visit(dashboard, **ADDRESS, sweep=sweep_id)
+    page = visit(dashboard, "whatif", **ADDRESS, sweep=sweep_id)
     assert "No cell has finished yet" in figure(page)
     for _ in range(2):
         execute(store, next(run.run_id for run in reversed(store.list(sweep_id)) if run.status == "queued"))
@@ -123,7 +110,7 @@ def test_cells_are_drawn_from_the_first_finished_one_on(dashboard: AppTest, stor
 
 
 def test_choices_are_in_the_address(dashboard: AppTest) -> None:
-    page = visit(dashboard, **ADDRESS)
+    page = visit(dashboard, "whatif", **ADDRESS)
     page.multiselect(key="sweep:strategy.name").set_value(["fedavg", "dynamic-gate", "random"]).run()
     page.slider(key="sweep:seeds").set_value(3).run()
     assert not page.exception
@@ -145,7 +132,7 @@ def test_choices_are_in_the_address(dashboard: AppTest) -> None:
     ],
 )
 def test_what_cannot_be_is_refused_in_a_sentence(dashboard: AppTest, store: RunStore, axes: str, words: str) -> None:
-    page = visit(dashboard, **ADDRESS, axes=axes)
+    page = visit(dashboard, "whatif", **ADDRESS, axes=axes)
     starts = [button for button in page.button if button.key == "sweep:start"]
     if starts:
         start(page)
@@ -154,14 +141,14 @@ def test_what_cannot_be_is_refused_in_a_sentence(dashboard: AppTest, store: RunS
 
 
 def test_an_address_that_says_nothing_is_said_and_the_default_is_asked(dashboard: AppTest) -> None:
-    page = visit(dashboard, **ADDRESS, axes="pigeons")
+    page = visit(dashboard, "whatif", **ADDRESS, axes="pigeons")
     assert "KEY\\=VALUE" in said(page)
     assert "6 runs of 3 rounds" in said(page)
 
 
 def test_above_the_time_cap_nothing_starts(dashboard: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "pace", lambda experiment: Pace(0.0, 60.0))
-    page = visit(dashboard, **ADDRESS, axes=AXES, cap="5")
+    page = visit(dashboard, "whatif", **ADDRESS, axes=AXES, cap="5")
     assert page.button(key="sweep:start").disabled
     assert "more than the cap of 5 min" in said(page)
     assert "1 seed instead of 2" in said(page)
@@ -173,7 +160,7 @@ def test_above_the_time_cap_nothing_starts(dashboard: AppTest, monkeypatch: pyte
 def test_a_sweep_of_somebody_else_is_only_watched(dashboard: AppTest, store: RunStore) -> None:
     sweep_id = store.create_sweep(Grid.of(SMALL, {"federation.seed": [0]}), name="theirs", owner="somebody else")
     store.queue_sweep(sweep_id)
-    page = visit(dashboard, **ADDRESS, sweep=sweep_id)
+    page = visit(dashboard, "whatif", **ADDRESS, sweep=sweep_id)
     assert page.button(key="sweep:stop").disabled
     assert "started in another browser" in said(page)
 
@@ -186,18 +173,7 @@ def test_a_deleted_or_damaged_sweep_is_said(dashboard: AppTest, store: RunStore)
     with sqlite3.connect(store.path) as connection:
         connection.execute("UPDATE rounds SET row = '{' WHERE round = 0")
     connection.close()
-    assert "cannot be shown" in said(visit(dashboard, **ADDRESS, sweep=sweep_id))
+    assert "cannot be shown" in said(visit(dashboard, "whatif", **ADDRESS, sweep=sweep_id))
     store.delete_sweep(sweep_id)
     dashboard.run()
     assert not dashboard.exception
-
-
-@pytest.mark.slow
-def test_with_many_runs_in_the_store_the_page_is_quick(dashboard: AppTest, store: RunStore) -> None:
-    base = Experiment()
-    for alpha in range(1, 501):
-        store.create(base.replace({"data.alpha": alpha}), status="stopped")
-    visit(dashboard, **ADDRESS)
-    began = time.perf_counter()
-    dashboard.run()
-    assert time.perf_counter() - began < 3

@@ -15,6 +15,7 @@ from nbformat import NotebookNode
 
 from fedlab_core.lessons.build import drifted, solution_notebook, student_notebook, text_of
 from fedlab_core.lessons.checks import exercises
+from tests.environment import unmeasured
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "notebooks"
@@ -41,7 +42,7 @@ def run(notebook: NotebookNode, folder: Path, name: str) -> NotebookNode:
     file.write_text(text_of(notebook), encoding="utf-8")
     (folder / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
     command = [sys.executable, "-m", "pytest", "--nbmake", "--overwrite", f"--nbmake-timeout={PATIENCE_S}"]
-    environment = {**os.environ, "FEDLAB_PROGRESS": str(folder / "progress.json"), "OMP_NUM_THREADS": "1"}
+    environment = unmeasured(FEDLAB_PROGRESS=str(folder / "progress.json"), OMP_NUM_THREADS="1")
     before = os.times()
     done = subprocess.run(
         [*command, "-q", "-p", "no:cacheprovider", file.name],

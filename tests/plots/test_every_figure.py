@@ -80,6 +80,7 @@ OTHERS: dict[str, Callable[[bool], go.Figure]] = {
     "picture": lambda dark: plots.round_picture(dark=dark),
     "schedule": lambda dark: plots.schedule_curve({"cubic": [0.1, 0.9]}, dark=dark),
     "trade-off": lambda dark: plots.trade_off(CELLS, dense=0.9, dark=dark),
+    "cells": lambda dark: plots.cell_heatmap({("A", "0 %"): [0.8, 0.9], ("A", ""): []}, dark=dark),
     "attack": lambda dark: plots.attack_against_sparsity(ATTACKED, dark=dark),
     "planned density": lambda dark: plots.density_bars({"fc": 0.5, "head": 1.0}, round=3, about=True, dark=dark),
     "region": lambda dark: plots.feasible_region(
@@ -114,6 +115,7 @@ EMPTY: dict[str, Callable[[], go.Figure]] = {
     "client images": lambda: plots.client_images([], [], []),
     "schedule": lambda: plots.schedule_curve({}),
     "trade-off": lambda: plots.trade_off([]),
+    "cells": lambda: plots.cell_heatmap({("A", "0 %"): []}),
     "attack": lambda: plots.attack_against_sparsity([]),
     "planned density": lambda: plots.density_bars({}, round=0),
     "region": lambda: plots.feasible_region([], [], limit=1, chosen=None, setting="", cost="flops"),

@@ -3,7 +3,7 @@
 import pytest
 
 from fedlab_core.metrics import MAE
-from fedlab_core.plots import Setting, overlay, trade_off
+from fedlab_core.plots import Setting, cell_heatmap, overlay, trade_off
 
 from .conftest import MakeRun
 
@@ -40,6 +40,18 @@ def test_medians_bands_and_the_front() -> None:
         title(figure) == "2 of 3 settings lie on the front; A, 0 % is best, at 91 %;"
         " A, 90 % is 1 point below with 20 % of its megabytes"
     )
+
+
+def test_cells_fill_in() -> None:
+    scores = {("A", "0 %"): [0.90, 0.93, 0.91], ("A", "90 %"): [0.9], ("B", "0 %"): [], ("B", "90 %"): [0.7, 0.8]}
+    figure = cell_heatmap(scores)
+    assert [*figure.data[0].z] == [[0.91, 0.9], [None, 0.75]]
+    assert [*figure.data[0].text[1]] == ["", "75 %"]
+    assert title(figure) == "3 of 4 settings have finished: A, 0 % is best, at 91 %; B, 90 % is worst, at 75 %"
+    years = cell_heatmap({("A", ""): [4.0], ("A", "90 %"): [3.0]}, metric=MAE)
+    assert years.data[0].reversescale
+    assert years.data[0].x == ("–", "90 %")
+    assert title(years) == "All 2 settings: A, 90 % is best, at 3 years; A is worst, at 4 years"
 
 
 def test_more_sparsity_is_better() -> None:

@@ -1,7 +1,6 @@
 """The example in CONTRIBUTING is a real strategy: dropped into the package, everything finds it."""
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -9,6 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from tests.environment import unmeasured
 
 pytestmark = pytest.mark.slow  # processes come and go
 
@@ -31,7 +32,7 @@ def package_with_example(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def python(package: Path, *arguments: str) -> str:
-    environment = {**os.environ, "PYTHONPATH": str(package), "FEDLAB_STORE": str(package / "runs.sqlite")}
+    environment = unmeasured(PYTHONPATH=str(package), FEDLAB_STORE=str(package / "runs.sqlite"))
     done = subprocess.run(
         [sys.executable, *arguments], cwd=package, env=environment, capture_output=True, text=True, check=False
     )

@@ -43,12 +43,13 @@ def test_a_killed_server_leaves_no_process_and_its_run_can_be_resumed(tmp_path: 
         press(page, "Resume")
         wait_for_round(page, left.rounds_done + 1)
         stop(page, store, run_id)
-        last, resumed = store.state(run_id)
+        last = store.get(run_id).rounds_done
+        round_, resumed = store.state(run_id, left.rounds_done + 1)
+        assert round_ == left.rounds_done + 1
         workers = second.workers()
         assert [row["round"] for row in store.rows(run_id)] == list(range(last + 1))
     _, alive = psutil.wait_procs(workers, timeout=20)
     assert alive == []
     assert last > left.rounds_done
-    *_, uninterrupted = islice(simulate(left.experiment, processes=left.processes), last + 1)
-    assert uninterrupted.round == last
+    *_, uninterrupted = islice(simulate(left.experiment, processes=left.processes), left.rounds_done + 2)
     assert uninterrupted.state.sha256() == resumed.sha256()

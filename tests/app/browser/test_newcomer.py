@@ -171,6 +171,8 @@ def test_same_seeds_give_identical_numbers_in_two_browsers(
         run_id = opened_run(page)
         shows_status(page, "finished")
         wait_for_round(page, 2, of=2)
+        settled(page)
+        playwright.expect(page.get_by_test_id("stMetricValue")).to_have_count(6, timeout=PATIENCE_MS)
         shown.append(page.get_by_test_id("stMetricValue").all_inner_texts())
         stored.append((run_id, store.state(run_id, 2)[1].sha256()))
     assert shown[0] == shown[1]

@@ -40,8 +40,8 @@ def test_a_fork_by_one_slider_is_drawn_beside_its_parent(
     for again in (False, True):
         if again:
             page.reload()
-        names = drawn(page, "live:accuracy", "data[0].x.length === 4")  # rounds 0 and 1 are its parent's
-        assert "its parent" in names
+        # Both, and of the child, whose rounds 0 and 1 are its parent's, all rounds.
+        drawn(page, "live:accuracy", "data.some(({name}) => name === 'its parent') && data[0].x.length === 4")
     run = store.get(child)
     assert (run.parent_id, run.parent_round, run.status) == (parent, 1, "finished")
     assert run.experiment.settings()["strategy.final_sparsity"] == 0.95
@@ -61,5 +61,6 @@ def test_a_sweep_fills_in_its_cells_and_survives_a_reload(server: Server, store:
         main(page).get_by_test_id("stDataFrame").wait_for()
         settled(page)
     assert [run.status for run in store.list(sweep_id)] == ["finished"] * 4
-    press(page, "Start 4 runs")  # the question is still there, and may be asked again
+    main(page).get_by_text("What do you want to vary?").click()  # the question is still there, and may be asked again
+    press(page, "Start 4 runs")
     shows(page, re.compile("^[0-4] of 4 finished"))
