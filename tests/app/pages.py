@@ -24,9 +24,9 @@ PAGES = _pages()
 def visit(dashboard: AppTest, page: str, **query: str) -> AppTest:
     """Open a page at an address."""
     dashboard.query_params.update(query)
-    dashboard.run()
     if page != "home":
-        dashboard.switch_page(f"views/{page}.py").run()
+        dashboard.switch_page(f"views/{page}.py")
+    dashboard.run()
     assert not dashboard.exception, dashboard.exception
     return dashboard
 

@@ -13,7 +13,6 @@ from fedlab_core.runs.store import RunStore
 @pytest.fixture
 def page(dashboard: AppTest) -> AppTest:
     """The Run page."""
-    dashboard.run()
     dashboard.switch_page("views/run.py").run()
     assert not dashboard.exception
     return dashboard
@@ -102,7 +101,6 @@ def test_a_fork_continues_beside_its_parent(page: AppTest, store: RunStore, fini
 def runs_page(dashboard: AppTest, store: RunStore, finished_run: bytes) -> AppTest:
     """The Runs page with one run, chosen in the table."""
     store.import_run(finished_run)
-    dashboard.run()
     dashboard.switch_page("views/runs.py").run()
     dashboard.session_state["runs:table"] = {"selection": {"rows": [0], "columns": [], "cells": []}}
     dashboard.run()

@@ -22,6 +22,7 @@ def test_parts_are_hidden_by_their_names(dashboard: AppTest, store: RunStore) ->
     assert {"setting:data.alpha", "setting:strategy.name", "button:run"} <= keys(visit(dashboard, "run"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("hide", "gone", "there"),
     [

@@ -52,6 +52,7 @@ def test_updates_are_computed_again_and_come_out_as_stored(dashboard: AppTest, s
     assert "bit by bit" in said(page)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wanted", ["2", "99", "x"])
 def test_a_wish_that_cannot_be_is_left_out(dashboard: AppTest, store: RunStore, wanted: str) -> None:
     page = open_page(dashboard, "clients", run=finished(store), drift=wanted, client="77")

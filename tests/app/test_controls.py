@@ -40,7 +40,6 @@ def new_method() -> Iterator[type[Strategy]]:
 def open_run(dashboard: AppTest, **query: str) -> AppTest:
     """The Run page at an address."""
     dashboard.query_params.update(query)
-    dashboard.run()
     dashboard.switch_page("views/run.py").run()
     assert not dashboard.exception
     return dashboard
@@ -60,6 +59,7 @@ def test_a_new_method_brings_its_controls(dashboard: AppTest, new_method: type[S
     assert page.query_params["strategy.steps"] == "7"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", strategy_names())
 def test_every_setting_of_every_method_has_a_widget(dashboard: AppTest, name: str) -> None:
     page = open_run(dashboard, **{"strategy.name": name})

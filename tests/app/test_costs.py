@@ -29,7 +29,6 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def open_costs(dashboard: AppTest, **query: str) -> AppTest:
     dashboard.query_params.update(query)
-    dashboard.run()
     dashboard.switch_page("views/costs.py").run()
     assert not dashboard.exception, dashboard.exception
     return dashboard

@@ -41,7 +41,6 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def open_design(dashboard: AppTest, **query: str) -> AppTest:
     dashboard.query_params.update(query)
-    dashboard.run()
     dashboard.switch_page("views/design.py").run()
     assert not dashboard.exception, dashboard.exception
     return dashboard

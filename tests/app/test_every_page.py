@@ -90,6 +90,7 @@ def test_with_many_runs_a_page_is_quick(dashboard: AppTest, store: RunStore, cro
     assert not page.exception
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PAGES)
 @pytest.mark.parametrize("damage", ["blobs", "experiment", "rows"])
 def test_with_a_damaged_run(dashboard: AppTest, store: RunStore, finished_run: bytes, name: str, damage: str) -> None:
@@ -108,6 +109,7 @@ def test_with_a_damaged_run(dashboard: AppTest, store: RunStore, finished_run: b
         assert "cannot be shown" in said(page)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PAGES)
 def test_with_an_address_that_cannot_be(dashboard: AppTest, name: str) -> None:
     bad = {"run": "../../nobody", "round": "99", "layer": "<b>", "view": "upside down", "x": "y", "client": "-5"}
@@ -118,6 +120,7 @@ def test_with_an_address_that_cannot_be(dashboard: AppTest, name: str) -> None:
     assert not any("[x](" in sentence for sentence in sentences), "text from the address must not become a link"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PAGES)
 def test_names_are_text(dashboard: AppTest, store: RunStore, finished_run: bytes, name: str) -> None:
     run_id = store.import_run(finished_run)

@@ -13,7 +13,6 @@ from fedlab_core.runs.store import RunStore
 
 def open_page(dashboard: AppTest, page: str, **query: str) -> AppTest:
     dashboard.query_params.update(query)
-    dashboard.run()
     dashboard.switch_page(f"views/{page}.py").run()
     assert not dashboard.exception, dashboard.exception
     return dashboard

@@ -47,6 +47,7 @@ def test_what_is_not_found_is_said(dashboard: AppTest) -> None:
     assert "Nothing here has these words" in page.info[0].value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", strategy_names())
 def test_a_method_shows_its_settings(dashboard: AppTest, name: str) -> None:
     dashboard.session_state[f"help:{name}"] = True

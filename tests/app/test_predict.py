@@ -51,6 +51,7 @@ def test_an_outcome_is_judged_against_the_unpruned_run(
     assert curve(page, "unpruned")["x"] == [0, 1, 2, 3]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("guess", ["101", "50-50", "1-2-x", "-", "best", "1000"])
 def test_a_prediction_that_is_none_is_left_out(
     dashboard: AppTest, store: RunStore, finished_run: bytes, guess: str

@@ -36,6 +36,7 @@ def linked(page: AppTest) -> tuple[Experiment, dict[str, str]]:
     return experiment, view
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", recipe_names())
 def test_share_shows_the_settings_in_three_forms(dashboard: AppTest, name: str) -> None:
     page = opened(dashboard, **to_query(recipe(name), {}), guess="50")

@@ -31,6 +31,7 @@ TINY = Experiment().replace({"data.num_clients": 4, "federation.rounds": 2, "fed
 CTX = RoundContext(1, 20, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "strategy"), PAIRS)
 def test_a_step_mixes_no_devices(name: str, strategy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def ragged(
@@ -111,6 +112,7 @@ def test_bfloat16_rounds_the_gradient_and_nothing_else(name: str) -> None:
     assert all(buffer.dtype == buffers[n].dtype for n, buffer in alone.buffers.items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trainer", ["fast", "loop"])
 def test_bfloat16_is_an_option_of_an_experiment(trainer: str) -> None:
     full = TINY.replace({"federation.trainer": trainer})

@@ -98,6 +98,7 @@ SLIMMABLE = ("mlp", "cnn_small", "cnn6", "resnet20")
 """A norm of one group mixes all channels of a layer: of resnet20_gn nothing can be cut without changing results."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("own_masks", [False, True], ids=["shared", "own"])
 @pytest.mark.parametrize("strategy", ["fedavg", "fedprox"])
 @pytest.mark.parametrize("trainer", sorted(TRAINERS))

@@ -55,6 +55,7 @@ def test_option_a_pads_new_channels_on_both_sides() -> None:
     assert not y[:, [0, 3, 4]].any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(set(model_names()) - set(VOLUME_MODELS)))
 @pytest.mark.parametrize("shape", [(1, 8, 8), (1, 28, 28), (3, 32, 32)])
 def test_every_model_takes_every_built_in_image(name: str, shape: tuple[int, ...]) -> None:

@@ -49,6 +49,7 @@ def run(strategy: str, data: FederatedData) -> tuple[Federation, list[RoundRecor
     return federation, records
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", strategies_for("brain_small"))
 def test_records_speak_of_errors(strategy: str, data: FederatedData) -> None:
     _, records = run(strategy, data)

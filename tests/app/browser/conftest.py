@@ -15,7 +15,7 @@ from tests.app.server import Server
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
 
-PATIENCE_MS = 300_000
+PATIENCE_MS = int(os.environ.get("PATIENCE_MS", 300_000))
 """How long to wait for something to appear: machines that test are busy."""
 
 
