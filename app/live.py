@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import plotly.graph_objects as go
@@ -19,6 +20,10 @@ from fedlab_core.runs.share import rounds_csv
 from fedlab_core.runs.store import RunInfo
 
 POLL_S = 0.4
+FIRST = 3
+REDRAW_S = 1.0
+"""The curves of a run under way are drawn again no sooner, after its first rounds: that is work for a small machine."""
+
 AXES = {"round": "rounds", "megabytes": "megabytes", "flops": "FLOPs"}
 
 Rows = list[dict[str, Any]]
@@ -134,17 +139,13 @@ def _curves(run: RunInfo, past: Rows, dense: Rows | None) -> None:
     x, dark, beside = _axis(), session.dark(), _beside(run)
     if dense:
         beside["unpruned"] = dense
-    drawn = (
-        run.run_id,
-        len(past),
-        x,
-        dark,
-        session.looked_at("guess"),
-        {name: len(rows) for name, rows in beside.items()},
-    )
-    if st.session_state.get("drawn") != drawn:  # most looks at a slow run find nothing new
+    looks = (run.run_id, run.status, x, dark, session.looked_at("guess"))
+    rounds = (len(past), {name: len(rows) for name, rows in beside.items()})
+    drawn_looks, drawn_rounds, drawn_at = st.session_state.get("drawn", (None, None, 0.0))
+    soon = run.status in ACTIVE and len(past) > FIRST and time.monotonic() - drawn_at < REDRAW_S
+    if drawn_looks != looks or (drawn_rounds != rounds and not soon):
         st.session_state["figures"] = _figures(past, x, beside, dark, run.experiment.federation.rounds)
-        st.session_state["drawn"] = drawn
+        st.session_state["drawn"] = looks, rounds, time.monotonic()
     left, right = st.columns(2)
     for place, name in zip((left, right) * 2, st.session_state["figures"], strict=True):
         chart(st.session_state["figures"][name], f"live:{name}", place)

@@ -9,6 +9,7 @@ With `--only-cells` it takes nothing but cells of sweeps, which are computed in 
 from __future__ import annotations
 
 import argparse
+import os
 import queue
 import threading
 import traceback
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 FOR_SINGLE_RUNS = 2
 """So many workers take single runs, each with helpers for all processors; the others of a pool take cells of sweeps."""
+
+NICE = 10
+"""Workers of a queue, and their helpers, make way for whoever looks at the runs: pages are drawn at once. On POSIX."""
 
 IDLE_S = 0.5
 """An idle worker looks at the queue this often even if nobody wakes it: a run may be queued by another program."""
@@ -87,6 +91,8 @@ def work(store_path: Path, parent: Parent, only_cells: bool = False) -> None:
     """Take runs from the queue and carry them out until the parent is gone."""
     from fedlab_core.runs.store import RunStore
 
+    if hasattr(os, "nice"):
+        os.nice(NICE)
     with RunStore(store_path) as store:
         warm_up(helpers=not only_cells)
         parent.say(READY)

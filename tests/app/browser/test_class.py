@@ -19,6 +19,7 @@ from tests.app.browser.window import (
     press,
     settled,
     shows,
+    shows_status,
     stop,
     wait_for_round,
 )
@@ -69,3 +70,34 @@ def test_what_an_instructor_hides_is_not_drawn(
     seen = {"controls": page.get_by_test_id("stSidebar").get_by_role("slider").first, "buttons": button(page, "Run")}
     for part, element in seen.items():
         playwright.expect(element).to_be_visible(visible=part not in hide, timeout=PATIENCE_MS)
+
+
+def test_two_people_see_their_places_in_the_queue_and_cannot_stop_each_other(
+    server: Server, store: RunStore, open_page: OpenPage
+) -> None:
+    ada = open_page(f"{server.url}/run?{LONG}&federation.seed=1")
+    press(ada, "Run")
+    first = opened_run(ada)
+    wait_for_round(ada, 1)
+    ben = open_page(f"{server.url}/run?{LONG}&federation.seed=2")
+    press(ben, "Run")
+    second = opened_run(ben)
+    shows(ben, re.compile(rf"Next in line; .*{first}.* is carried out now"))
+    ada_again = open_page(f"{server.url}/run?{LONG}&federation.seed=3", ada.context)
+    press(ada_again, "Run")
+    third = opened_run(ada_again)
+    shows(ada_again, re.compile(rf"2nd in line; .*{first}.* is carried out now"))
+    shows(ben, re.compile("1st in line"))
+    for page, theirs in ((ada, second), (ben, first)):
+        page.goto(f"{server.url}/run?run={theirs}")
+        shows(page, re.compile("started in another browser"))
+        for name in ("Pause", "Resume", "Stop"):
+            playwright.expect(button(page, name)).to_be_disabled(timeout=PATIENCE_MS)
+    ada.goto(f"{server.url}/run?run={first}")
+    stop(ada, store, first)
+    ben.goto(f"{server.url}/run?run={second}")  # it is Ben's turn now, though Ada waits, too
+    wait_for_round(ben, 1)
+    assert store.get(third).status == "queued"
+    stop(ada_again, store, third)
+    stop(ben, store, second)
+    shows_status(ben, "stopped")
