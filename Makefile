@@ -8,8 +8,9 @@ INSTALLED := $(VENV)/.installed
 COV_MIN ?= 90
 BENCHMARKS ?= $(shell grep -l __main__ benchmarks/*.py)
 
-# Two test processes with one thread each: more threads would only compete for the same cores.
-PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile
+# Two test processes with one thread each: more threads would only compete for the same cores. In the order of the files,
+# which begins with the browser's: the longest files come first, and no process waits long for the other in the end.
+PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help setup app test quick check notebooks bench
