@@ -9,12 +9,13 @@ from __future__ import annotations
 import queue
 import threading
 import traceback
-import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Any
 
 import streamlit as st
+
+from app import session
 
 POLL_S = 0.3
 PATIENCE_S = 0.15
@@ -155,7 +156,7 @@ def lane(name: str) -> Lane:
 
 def want(slot: str, key: Hashable, work: Work, lane_name: str = "quick") -> Job:
     """What this window needs in this place of a page; it replaces what was needed there before."""
-    window = st.session_state.setdefault("window", uuid.uuid4().hex)
+    window = session.window()
     return desk().want(f"{window}:{slot}", key, work, lane(lane_name))
 
 

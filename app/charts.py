@@ -24,7 +24,8 @@ def chart(figure: go.Figure, key: str, place: DeltaGenerator | None = None, tool
         place: a column or container; the page itself without one.
         tools: whether zoom and download are offered when the mouse is over it.
     """
-    figure.update_layout(font=FONT)
+    if figure.layout.font.family is None:
+        figure.update_layout(font=FONT)
     figure = classroom.enlarged(figure)
     image = {"format": "png", "scale": 2, "filename": key.replace(":", "-")}
     config = {"displaylogo": False, "displayModeBar": None if tools else False, "toImageButtonOptions": image}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import plotly.graph_objects as go
 import streamlit as st
 
-from app import engine, predict, replay, session
+from app import audience, engine, predict, replay, session
 from app.actions import ACTIVE
 from app.charts import chart
 from app.choose import dense_reference
@@ -19,7 +21,6 @@ from fedlab_core.plots.style import format_bytes, format_flops, format_percent, 
 from fedlab_core.runs.share import rounds_csv
 from fedlab_core.runs.store import RunInfo
 
-POLL_S = 0.4
 FIRST = 3
 REDRAW_S = 1.0
 """The curves of a run under way are drawn again no sooner, after its first rounds: that is work for a small machine."""
@@ -32,8 +33,8 @@ Rows = list[dict[str, Any]]
 def watch(run: RunInfo) -> None:
     """Draw the run; while it is under way, again and again."""
     replaying = replay.under_way(run)
-    polling = st.fragment(_draw, run_every=POLL_S if run.status in ACTIVE or replaying else None)
-    polling(run.run_id, run.status, replaying)
+    seconds = audience.every() if run.status in ACTIVE or replaying else None
+    st.fragment(_draw, run_every=seconds)(run.run_id, run.status, replaying, seconds)
 
 
 def rows(run_id: str) -> Rows:
@@ -60,7 +61,7 @@ def history(run: RunInfo) -> Rows:
     return before + [row for row in own if row["round"] > run.parent_round]
 
 
-def _draw(run_id: str, drawn_status: str, replaying: bool) -> None:
+def _draw(run_id: str, drawn_status: str, replaying: bool, seconds: float | None) -> None:
     """The part of the page that is drawn again while a run is under way."""
     try:
         run = engine.store().get(run_id)
@@ -71,12 +72,16 @@ def _draw(run_id: str, drawn_status: str, replaying: bool) -> None:
     still = replay.under_way(run)
     if run.status != drawn_status or still != replaying:
         st.rerun()  # the buttons change with the status, and they are outside of this part
+    if seconds is not None and audience.has_changed(seconds):
+        st.rerun()
     _numbers(run, past)
     dense = _dense(run)
     if not still:
         predict.judge(run, past, dense)
     _curves(run, past, dense)
-    with st.expander("Round log", icon=":material/table_rows:"):
+    with st.expander("Round log", icon=":material/table_rows:", key="live:log", on_change="rerun") as log:
+        if not log.open:
+            return
         _log(past)
         st.download_button(
             "CSV",
@@ -140,15 +145,22 @@ def _curves(run: RunInfo, past: Rows, dense: Rows | None) -> None:
     if dense:
         beside["unpruned"] = dense
     looks = (run.run_id, run.status, x, dark, session.looked_at("guess"))
-    rounds = (len(past), {name: len(rows) for name, rows in beside.items()})
+    rounds = (len(past), tuple((name, len(rows)) for name, rows in beside.items()))
     drawn_looks, drawn_rounds, drawn_at = st.session_state.get("drawn", (None, None, 0.0))
     soon = run.status in ACTIVE and len(past) > FIRST and time.monotonic() - drawn_at < REDRAW_S
     if drawn_looks != looks or (drawn_rounds != rounds and not soon):
-        st.session_state["figures"] = _figures(past, x, beside, dark, run.experiment.federation.rounds)
+        make = partial(_figures, past, x, beside, dark, run.experiment.federation.rounds)
+        st.session_state["figures"] = _shared((looks, rounds), make)
         st.session_state["drawn"] = looks, rounds, time.monotonic()
     left, right = st.columns(2)
     for place, name in zip((left, right) * 2, st.session_state["figures"], strict=True):
         chart(st.session_state["figures"][name], f"live:{name}", place)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _shared(key: tuple[Any, ...], _make: Callable[[], dict[str, go.Figure]]) -> dict[str, go.Figure]:
+    """Whoever watches the same run, and looks at it in the same way (`key`), shares its figures."""
+    return _make()
 
 
 def _figures(past: Rows, x: Any, beside: dict[str, Rows], dark: bool, rounds: int) -> dict[str, go.Figure]:

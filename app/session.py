@@ -192,6 +192,12 @@ def looked_at(key: str) -> str | None:
     return value
 
 
+def window() -> str:
+    """An id of this browser window, as long as it is open; nobody else learns it."""
+    own: str = st.session_state.setdefault("window", uuid.uuid4().hex)
+    return own
+
+
 def is_watching() -> bool:
     """Whether nothing can be started, changed or deleted from this window."""
     return looked_at("watch") == "1"

@@ -2,8 +2,9 @@
 
     python benchmarks/dashboard_crowd.py [--windows 1 10 30]
 
-Every window but the one that is measured has the Run page open and watches the same run grow. Server, workers and all
-browser windows share the processors of this machine, so a class with computers of its own waits less.
+The window that is measured is a real browser (Chromium). Every other one has the Run page open and watches the same run
+grow, without a browser (see watchers.py): those of a class run on other machines. Server, workers, the one browser and the
+other windows' messages share the processors of this machine.
 Results: results/dashboard_crowd.json and the part of docs/PERFORMANCE.md between the marks.
 """
 
@@ -28,10 +29,14 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from watchers import Watchers
+
 from tests.app.server import Server
 
 RESULTS = Path(__file__).parent / "results" / "dashboard_crowd.json"
 REPEATS = 5
+SETTLED_S = 5.0
+"""After so long all windows have agreed how often they look."""
 LONG = "federation.rounds=5000"
 """The run that trains meanwhile does not end."""
 
@@ -40,6 +45,7 @@ WAITS = {
     "open": "page open to first picture",
     "slider": "slider to changed picture",
     "run": "Run to first point",
+    "again": "each of the others is drawn again after (mean)",
 }
 
 
@@ -72,24 +78,24 @@ def measure(browser: Browser, windows: int) -> dict[str, list[float]]:
     """The waits of one window, in seconds, `REPEATS` of each."""
     size = {"width": 1440, "height": 1000}
     with tempfile.TemporaryDirectory() as folder, Server(Path(folder)) as server:
-        context = browser.new_context(viewport=size)
-        training, own = context.new_page(), context.new_page()
-        training.goto(server.url)
+        page = browser.new_context(viewport=size).new_page()
+        page.goto(server.url)
         time.sleep(WARM_S)
-        start_run(training, f"{server.url}/run?strategy.name=fedsparsify-global&{LONG}")
-        others = [browser.new_context(viewport=size) for _ in range(windows - 1)]
-        for other in others:
-            page = other.new_page()
-            page.goto(training.url)
-            page.wait_for_function(PICTURE, timeout=PATIENCE_MS)
-        taken = {"open": [first_picture_s(browser, f"{server.url}/data") for _ in range(REPEATS)]}
-        own.goto(f"{server.url}/data")
-        own.wait_for_function(f"({TITLE}) !== ''", timeout=PATIENCE_MS)
-        taken["slider"] = [slider_s(own, key) for key in ("ArrowLeft", "ArrowRight") * REPEATS][:REPEATS]
-        address = f"{server.url}/run?strategy.name=fedsparsify-global&federation.rounds=5&federation.seed="
-        taken["run"] = [start_run(own, f"{address}{seed}") for seed in range(1, REPEATS + 1)]
-        for one in (context, *others):
-            one.close()
+        start_run(page, f"{server.url}/run?strategy.name=fedsparsify-global&{LONG}")
+        watched = page.url
+        page.goto(f"{server.url}/data")
+        with Watchers(watched, windows - 1) as others:
+            time.sleep(SETTLED_S)
+            others.looks_s.clear()
+            begun = time.perf_counter()
+            taken = {"open": [first_picture_s(browser, f"{server.url}/data") for _ in range(REPEATS)]}
+            page.wait_for_function(f"({TITLE}) !== ''", timeout=PATIENCE_MS)
+            taken["slider"] = [slider_s(page, key) for key in ("ArrowLeft", "ArrowRight") * REPEATS][:REPEATS]
+            if windows > 1:
+                taken["again"] = [(windows - 1) * (time.perf_counter() - begun) / len(others.looks_s)]
+            address = f"{server.url}/run?strategy.name=fedsparsify-global&federation.rounds=5&federation.seed="
+            taken["run"] = [start_run(page, f"{address}{seed}") for seed in range(1, REPEATS + 1)]
+        page.context.close()
     return taken
 
 
@@ -99,16 +105,23 @@ def report(result: dict[str, Any]) -> str:
     head = "| seconds | " + " | ".join(f"{count} window{'s' * (count != '1')}" for count in counts) + " |"
     lines = [head, "|---|" + "---|" * len(counts)]
     for name, words in WAITS.items():
-        cells = [result["seconds"][count][name] for count in counts]
-        lines.append(f"| {words} | " + " | ".join(f"{statistics.median(c):.2f} ({max(c):.2f})" for c in cells) + " |")
+        cells = [_cell(result["seconds"][count].get(name, [])) for count in counts]
+        lines.append(f"| {words} | " + " | ".join(cells) + " |")
     host = result["machine"]
     lines += [
         "",
         f"Medians of {REPEATS}, the worst in brackets. {host['processor']}, {host['cores']} cores for server, workers",
-        f"and all windows; {host['system']}, Python {host['python']}, torch {host['torch']}; load average before:",
+        f"and the browser; {host['system']}, Python {host['python']}, torch {host['torch']}; load average before:",
         f"{result['load_average_before']}.",
     ]
     return "\n".join(lines)
+
+
+def _cell(seconds: list[float]) -> str:
+    """Median and worst; a mean, which is one number, alone."""
+    if not seconds:
+        return "-"
+    return f"{statistics.median(seconds):.2f}" + (f" ({max(seconds):.2f})" if len(seconds) > 1 else "")
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from app import engine, live, session
+from app import audience, engine, live, session
 from app.actions import ACTIVE
 from app.choose import choose_run
 from app.forking import fork_box
@@ -27,7 +27,7 @@ def page() -> None:
         return
     run = choose_run(runs, "masks")
     playing = st.session_state.get("masks:play", False)
-    seconds = PLAY_S if playing else 2 * live.POLL_S if run.status in ACTIVE else None
+    seconds = PLAY_S if playing else 2 * audience.SOON_S if run.status in ACTIVE else None
     st.fragment(_picture, run_every=seconds)(run, playing)
     fork_box(run)
 

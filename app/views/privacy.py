@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from app import engine, live, session
+from app import audience, engine, session
 from app.attacks import Job, Reports, attacks
 from app.charts import chart
 from app.choose import choose_run
@@ -50,7 +50,7 @@ def page() -> None:
     run = choose_run(runs, "privacy")
     alike = [other for other in runs if _same_task(other.experiment, run.experiment)]
     busy = _is_busy(alike)
-    st.fragment(_watched, run_every=live.POLL_S if busy else None)(run, alike, busy)
+    st.fragment(_watched, run_every=audience.SOON_S if busy else None)(run, alike, busy)
     assumes, shows_not = st.columns(2)
     with assumes:
         st.subheader("What the attack assumes", anchor=False)
