@@ -3,8 +3,8 @@
     python benchmarks/dashboard_crowd.py [--windows 1 10 30]
 
 The window that is measured is a real browser (Chromium). Every other one has the Run page open and watches the same run
-grow, without a browser (see watchers.py): those of a class run on other machines. Server, workers, the one browser and the
-other windows' messages share the processors of this machine.
+grow, without a browser (see watchers.py), for those of a class run on other machines. Server, workers, the one browser
+and the other windows' messages share the processors of this machine.
 Results: results/dashboard_crowd.json and the part of docs/PERFORMANCE.md between the marks.
 """
 
