@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 import streamlit as st
 
-from app import engine, session
+from app import engine, session, stopping
 from app.words import describe
 from fedlab_core.runs.execute import fork as fork_run
-from fedlab_core.runs.store import RunInfo
+from fedlab_core.runs.store import RunInfo, Status
 
 ACTIVE = ("queued", "running", "paused")
 """Statuses of a run that a worker has, or will have."""
@@ -49,7 +49,8 @@ def start(step: bool = False) -> None:
         return
     engine.check(session.experiment())
     store = engine.store()
-    run_id = store.create(session.experiment(), owner=session.owner(), status="stopped" if step else "queued")
+    status: Status = "stopped" if step else "queued"
+    run_id = store.create(session.experiment(), owner=session.owner(), status=status, until=stopping.rule())
     if step:
         store.request(run_id, "step")
     engine.pool().wake()

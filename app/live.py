@@ -10,7 +10,7 @@ from typing import Any
 import plotly.graph_objects as go
 import streamlit as st
 
-from app import audience, engine, predict, replay, session
+from app import audience, engine, predict, replay, session, stopping
 from app.actions import ACTIVE
 from app.charts import chart
 from app.choose import dense_reference
@@ -75,6 +75,7 @@ def _draw(run_id: str, drawn_status: str, replaying: bool, seconds: float | None
     if seconds is not None and audience.has_changed(seconds):
         st.rerun()
     _numbers(run, past)
+    stopping.say(run, past)
     dense = _dense(run)
     if not still:
         predict.judge(run, past, dense)

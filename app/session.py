@@ -52,6 +52,8 @@ VIEW_KEYS = (
     "large",
     "watch",
     "replay",
+    "goal",
+    "most",
 )
 """What is looked at, beside the configuration: the opened run, and what of it is drawn."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import actions, classroom, engine, forking, live, predict, replay, session, share
+from app import actions, classroom, engine, forking, live, predict, replay, session, share, stopping
 from app.controls import all_controls
 from app.words import STATUS, age, changes, escape, ordinal, title
 from fedlab_core.runs.recipes import describe as purpose
@@ -87,6 +87,7 @@ def _buttons(run: RunInfo | None, shown: RunInfo | None) -> None:
                 disabled=not can[action],
             )
         predict.controls()
+        stopping.controls()
         if shown:
             replay.control(shown)
 

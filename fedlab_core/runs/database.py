@@ -75,6 +75,8 @@ _UPGRADES = (
     ),
     # A number that rises with every run that a process takes: who was served last.
     ("ALTER TABLE runs ADD COLUMN taken INTEGER",),
+    # When a run stops before its last round, as JSON.
+    ("ALTER TABLE runs ADD COLUMN until TEXT NOT NULL DEFAULT '{}'",),
 )
 VERSION = 1 + len(_UPGRADES)
 

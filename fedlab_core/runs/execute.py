@@ -67,6 +67,8 @@ def execute_claimed(
     obey = _Obedience(store, run_id, on_step or no_step_hook, make_way)
     try:
         info = store.get(run_id)
+        past = store.rows(run_id) if info.last_row else []
+        stops = not info.until.reached(past)  # whoever resumes a run that its rule has ended wants more of it
         steps_aside, rounds = make_way and info.sweep_id is not None, info.experiment.federation.rounds
         with one_thread():
             for record in _records(store, info, obey):
@@ -75,6 +77,9 @@ def execute_claimed(
                 obey.look_at_once()  # "one more round" is over, however short that round was
                 if on_record is not None:
                     on_record(record)
+                past.append(record.to_json())
+                if stops and record.round < rounds and info.until.reached(past):
+                    raise _Left("stopped")
                 if steps_aside and record.round < rounds and store.any_queued(single=True):
                     raise _Left("queued")
         status = "finished"

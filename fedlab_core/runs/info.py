@@ -17,6 +17,7 @@ import psutil
 from fedlab_core import __version__
 from fedlab_core.experiment import Experiment
 from fedlab_core.processes import MOST, default_processes
+from fedlab_core.runs.until import FOREVER, Until
 
 Status = Literal["queued", "running", "paused", "stopped", "finished", "interrupted", "failed"]
 """Stopped: by request. Interrupted: its process ended. Both go on where they were; `queued` waits for a worker."""
@@ -47,6 +48,7 @@ class RunInfo:
         machine: where it was computed (last): platform, processor, cpu_count, threads, processes, and versions.
         last_row: the newest round as `RoundRecord.to_json` writes it.
         sweep_id, cell: of a run that belongs to a sweep: which one, and its place in the grid, from 0.
+        until: when it stops before its last round.
     """
 
     run_id: str
@@ -63,6 +65,7 @@ class RunInfo:
     last_row: dict[str, Any] | None
     sweep_id: str | None = None
     cell: int | None = None
+    until: Until = FOREVER
 
     @property
     def processes(self) -> int:
@@ -89,6 +92,7 @@ class RunInfo:
             rounds_done=last["round"] if last else 0,
             machine=loads(row["machine"]),
             last_row=last,
+            until=Until.model_validate_json(row["until"]),
         )
 
 

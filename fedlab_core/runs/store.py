@@ -21,6 +21,7 @@ from fedlab_core.runs.queue import RunQueue
 from fedlab_core.runs.sweeps import SweepShelf
 from fedlab_core.runs.tables import checked, drop_states, insert_round, insert_run, plain, run_row, stride
 from fedlab_core.runs.transfer import export_run, read_run, states_to_export
+from fedlab_core.runs.until import FOREVER, Until
 from fedlab_core.types import Masks, RoundRecord, ServerState
 
 __all__ = ["RunError", "RunInfo", "RunStore", "Status", "Wish", "default_store_path"]
@@ -71,10 +72,12 @@ class RunStore(RunQueue, SweepShelf):
         status: Status = "queued",
         first: RoundRecord | None = None,
         machine: Mapping[str, Any] | None = None,
+        until: Until = FOREVER,
     ) -> str:
         """A new run and its id. A queued one is taken by a worker.
 
         Of a fork, `first` is the round from which it continues, and `machine` says over how many processes.
+        `until` says when it stops before its last round.
         """
         with self._database.transaction() as connection:
             run_id = insert_run(
@@ -87,6 +90,7 @@ class RunStore(RunQueue, SweepShelf):
                 parent_round=parent_round,
                 status=status,
                 machine=machine,
+                until=until,
             )
             if first is not None:
                 insert_round(connection, run_id, first.to_json(), pack(first.state))

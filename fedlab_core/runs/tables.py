@@ -13,6 +13,7 @@ from typing import Any
 from fedlab_core.experiment import Experiment
 from fedlab_core.runs.blobs import Blobs, RunError
 from fedlab_core.runs.info import Status
+from fedlab_core.runs.until import FOREVER, Until
 from fedlab_core.types import ServerState
 
 FULL_STATE_BYTES = 2 * 2**20
@@ -40,6 +41,7 @@ def insert_run(
     machine: Mapping[str, Any] | None = None,
     sweep_id: str | None = None,
     cell: int | None = None,
+    until: Until = FOREVER,
 ) -> str:
     """A new run without rounds, and its id."""
     row = {
@@ -54,6 +56,7 @@ def insert_run(
         "machine": json.dumps(machine or {}),
         "sweep_id": sweep_id,
         "cell": cell,
+        "until": until.model_dump_json(exclude_none=True),
     }
     columns, places = ", ".join(row), ", ".join(f":{column}" for column in row)
     connection.execute(f"INSERT INTO runs ({columns}) VALUES ({places})", row)
