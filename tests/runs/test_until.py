@@ -39,11 +39,9 @@ def test_the_first_round_that_reaches_a_rule_is_the_last(store: RunStore) -> Non
     whole = carried_out(store, FOREVER)
     rows = store.rows(whole)
     assert [row["round"] for row in rows] == [0, 1, 2, 3, 4, 5]
+    goal = rows[3]["test_accuracy"]
     for until, last in (
-        (
-            Until(score=rows[3]["test_accuracy"]),
-            next(r for r in rows if r["test_accuracy"] >= rows[3]["test_accuracy"]),
-        ),
+        (Until(score=goal), next(row for row in rows if row["test_accuracy"] >= goal)),
         (Until(bytes=total_bytes(rows[:3])), rows[2]),
         (Until(bytes=total_bytes(rows[:3]) + 1), rows[3]),
         (Until(score=1.0, bytes=total_bytes(rows[:2])), rows[1]),

@@ -44,7 +44,7 @@ def test_play_moves_on_by_itself_until_it_is_switched_off(
     page.evaluate("window.shown = []")
     title = "document.querySelector('.st-key-masks-map .js-plotly-plot')?.layout?.title?.text"
     main(page).get_by_text("Play", exact=True).click()
-    # Every picture that differs from the last one: of rounds 0 and 1, where all is kept, 2 and 3; and one of them again.
+    # Every picture that differs from the last one: of rounds 0 and 1, where all is kept, of 2, of 3, and one again.
     page.wait_for_function(
         f"""(now => {{
             if (now && now !== shown.at(-1)) shown.push(now);
