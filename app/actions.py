@@ -103,10 +103,16 @@ def compare(run_ids: Sequence[str]) -> None:
 @session.action
 def delete(*run_ids: str) -> None:
     """Remove runs."""
+    errors = []
     for run_id in run_ids:
-        engine.store().delete(run_id)
+        try:
+            engine.store().delete(run_id)
+        except ValueError as error:  # it runs again, or somebody else has deleted it
+            errors.append(str(error))
         if session.looked_at("run") == run_id:
             session.look_at(run=None)
+    if errors:
+        raise ValueError("; ".join(errors))
 
 
 @session.action

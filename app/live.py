@@ -145,12 +145,14 @@ def _curves(run: RunInfo, past: Rows, dense: Rows | None) -> None:
     x, dark, beside = _axis(), session.dark(), _beside(run)
     if dense:
         beside["unpruned"] = dense
-    looks = (run.run_id, run.status, x, dark, session.looked_at("guess"))
+    total = run.experiment.federation.rounds
+    predicted = predict.points(past, total)
+    looks = (run.run_id, run.status, x, dark, tuple(predicted or ()))
     rounds = (len(past), tuple((name, len(rows)) for name, rows in beside.items()))
     drawn_looks, drawn_rounds, drawn_at = st.session_state.get("drawn", (None, None, 0.0))
     soon = run.status in ACTIVE and len(past) > FIRST and time.monotonic() - drawn_at < REDRAW_S
     if drawn_looks != looks or (drawn_rounds != rounds and not soon):
-        make = partial(_figures, past, x, beside, dark, run.experiment.federation.rounds)
+        make = partial(_figures, past, x, beside, predicted, dark, total)
         st.session_state["figures"] = _shared((looks, rounds), make)
         st.session_state["drawn"] = looks, rounds, time.monotonic()
     left, right = st.columns(2)
@@ -164,8 +166,9 @@ def _shared(key: tuple[Any, ...], _make: Callable[[], dict[str, go.Figure]]) -> 
     return _make()
 
 
-def _figures(past: Rows, x: Any, beside: dict[str, Rows], dark: bool, rounds: int) -> dict[str, go.Figure]:
-    predicted = predict.points(past, rounds)
+def _figures(
+    past: Rows, x: Any, beside: dict[str, Rows], predicted: predict.Points | None, dark: bool, rounds: int
+) -> dict[str, go.Figure]:
     figures = {
         "accuracy": accuracy_curve(past, x=x, compare=beside, predicted=predicted, dark=dark),
         "sparsity": sparsity_curve(past, dark=dark),

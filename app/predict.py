@@ -26,6 +26,7 @@ from fedlab_core.plots.style import format_gap
 from fedlab_core.runs.store import RunInfo
 
 Rows = list[dict[str, Any]]
+Points = list[tuple[float, float]]
 
 PLACES = (0.25, 0.5, 1.0)
 """Shares of the rounds at which the curve is sketched."""
@@ -97,7 +98,7 @@ def _forget() -> None:
     session.look_at(guess=None)
 
 
-def points(past: Rows, rounds: int) -> list[tuple[float, float]] | None:
+def points(past: Rows, rounds: int) -> Points | None:
     """The sketch as a curve from the first round, for a run that is measured as the settings on the left are."""
     drawn = sketch()
     if drawn is None or not past or metric_of(past[0]) is not metric():

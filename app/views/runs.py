@@ -49,11 +49,16 @@ def _table(runs: list[RunInfo]) -> list[RunInfo]:
         [{name: value for name, value in row.items() if name not in empty} for row in table],
         column_config=columns,
         hide_index=True,
-        key="runs:table",
+        key=table_key(runs),
         on_select="rerun",
         selection_mode="multi-row",
     )
     return [runs[row] for row in event.selection.rows if row < len(runs)]
+
+
+def table_key(runs: list[RunInfo]) -> str:
+    """Another one as soon as a run comes or goes: what is chosen in a table is places, and others would stand there."""
+    return f"runs:table:{len(runs)}:{runs[0].run_id}"
 
 
 def _row(run: RunInfo) -> dict[str, Any]:
@@ -129,6 +134,7 @@ def _several(chosen: list[RunInfo]) -> None:
         )
         with st.popover("Delete", icon=":material/delete:", disabled=not resting):
             st.markdown(f"Delete these {len(chosen)} runs with all their rounds? This cannot be undone.")
+            st.markdown("\n".join(f"- {escape(title(run))} ({run.run_id})" for run in chosen))
             st.button("Delete them", type="primary", key="runs:delete-all", on_click=actions.delete, args=run_ids)
     if compared:
         st.switch_page("views/compare.py", query_params=session.address())

@@ -68,7 +68,6 @@ def execute_claimed(
     try:
         info = store.get(run_id)
         past = store.rows(run_id) if info.last_row else []
-        stops = not info.until.reached(past)  # whoever resumes a run that its rule has ended wants more of it
         steps_aside, rounds = make_way and info.sweep_id is not None, info.experiment.federation.rounds
         with one_thread():
             for record in _records(store, info, obey):
@@ -78,7 +77,10 @@ def execute_claimed(
                 if on_record is not None:
                     on_record(record)
                 past.append(record.to_json())
-                if stops and record.round < rounds and info.until.reached(past):
+                # Not before anything has been trained.
+                limit = info.until.reached(past) if info.first_round < record.round < rounds else None
+                if limit is not None:
+                    store.set_until(run_id, info.until.ended(limit, record.round))
                     raise _Left("stopped")
                 if steps_aside and record.round < rounds and store.any_queued(single=True):
                     raise _Left("queued")

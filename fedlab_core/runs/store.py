@@ -127,6 +127,13 @@ class RunStore(RunQueue, SweepShelf):
             run_row(connection, run_id)
             connection.execute("UPDATE runs SET name = ? WHERE run_id = ?", (plain(name), run_id))
 
+    def set_until(self, run_id: str, until: Until) -> None:
+        """Say when a run stops before its last round. Who carries it out already looks at what was said before."""
+        with self._database.transaction() as connection:
+            run_row(connection, run_id)
+            text = until.model_dump_json(exclude_none=True)
+            connection.execute("UPDATE runs SET until = ? WHERE run_id = ?", (text, run_id))
+
     def delete(self, run_id: str) -> None:
         """Remove a run with everything that belongs to it; its forks stay. Refused while it is running."""
         self.mark_interrupted()

@@ -48,20 +48,28 @@ def test_the_first_round_that_reaches_a_rule_is_the_last(store: RunStore) -> Non
     ):
         run_id = carried_out(store, until)
         run = store.get(run_id)
-        assert (run.status, run.rounds_done, run.until) == ("stopped", last["round"], until)
+        limit = until.reached(rows[: last["round"] + 1])
+        assert (run.status, run.rounds_done) == ("stopped", last["round"])
+        assert run.until == until.ended(limit, last["round"])
         assert store.state(run_id)[1].sha256() == store.state(whole, last["round"])[1].sha256()
     never = store.get(carried_out(store, Until(score=1.0, bytes=10**12)))
     assert (never.status, never.rounds_done) == ("finished", 5)
 
 
-def test_whoever_resumes_it_wants_the_rest(store: RunStore) -> None:
+def test_whoever_resumes_it_wants_more_and_the_other_limit_holds(store: RunStore) -> None:
     whole = carried_out(store, FOREVER)
-    run_id = carried_out(store, Until(bytes=1))
-    assert store.get(run_id).rounds_done == 1
-    store.request(run_id, "resume")
-    execute(store, run_id)
-    assert store.get(run_id).status == "finished"
+    run_id = carried_out(store, Until(score=0.01, bytes=total_bytes(store.rows(whole)[:4])))
+    for last, status in ((1, "stopped"), (3, "stopped"), (5, "finished")):  # its score, its bytes, its last round
+        run = store.get(run_id)
+        assert (run.rounds_done, run.status) == (last, status)
+        if status == "stopped":
+            store.request(run_id, "resume")
+            execute(store, run_id)
     assert store.state(run_id)[1].sha256() == store.state(whole)[1].sha256()
+
+
+def test_an_untrained_model_ends_nothing(store: RunStore) -> None:
+    assert store.get(carried_out(store, Until(score=1e-9))).rounds_done == 1
 
 
 def test_a_rule_that_is_stopped_before_it_is_reached_still_holds(store: RunStore) -> None:
@@ -75,9 +83,10 @@ def test_a_rule_that_is_stopped_before_it_is_reached_still_holds(store: RunStore
 def test_errors_are_to_be_low() -> None:
     row = {"round": 1, "test_accuracy": None, "test_mae": 3.0, "upload_bytes": 5, "download_bytes": 6}
     assert Until(score=3.0).reached([row]) == "score"
-    assert Until(score=2.9).reached([row]) == ""
+    assert Until(score=2.9).reached([row]) is None
     assert Until(bytes=11).reached([row]) == "bytes"
-    assert Until(bytes=12).reached([row]) == Until(bytes=1).reached([]) == FOREVER.reached([row]) == ""
+    assert Until(bytes=12).reached([row]) is None
+    assert FOREVER.reached([row]) is None
 
 
 @pytest.mark.parametrize("field", [{"score": 0}, {"bytes": 0}, {"score": "x"}, {"rounds": 3}])
