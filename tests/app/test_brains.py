@@ -19,6 +19,7 @@ def test_a_run_on_brains_is_shown_in_years(dashboard: AppTest, store: RunStore) 
     execute(store, run_id)
     last = store.rows(run_id)[-1]
     settings = {"data.dataset": "brains", "data.partition": "ranges", "model.name": "brain_small"}
+    dashboard.session_state["live:log"] = True  # the round log is unfolded
     page = open_page(dashboard, "run", run=run_id, guess="35", **settings)
     shown = metrics(page)
     assert "Test accuracy" not in shown
