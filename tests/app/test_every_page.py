@@ -32,6 +32,7 @@ def of_run(page: str, run_id: str) -> dict[str, str]:
     return {"run": run_id} | more.get(page, {})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PAGES)
 def test_with_an_empty_store(dashboard: AppTest, name: str) -> None:
     page = visit(dashboard, name)

@@ -95,6 +95,7 @@ def assert_equal_updates(loop: list[Update], fast: list[Update]) -> None:
         assert largest_difference(a.extras, b.extras) < 1e-10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "strategy"), PAIRS)
 def test_fast_equals_loop(name: str, strategy: str) -> None:
     model = make_strategy({"name": strategy}).prepare(build_model(name, (2, 8, 8), 3))

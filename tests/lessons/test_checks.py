@@ -22,6 +22,7 @@ NUMBERS = tuple(exercises())
 SEEDS = range(3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "answer"), [(number, answer) for number, answers in RIGHT.items() for answer in answers]
 )

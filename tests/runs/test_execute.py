@@ -57,6 +57,7 @@ def test_a_stored_run_is_the_simulated_one(store, tiny):
     assert store.get(run_id).status == "finished"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", NAMES)
 @pytest.mark.parametrize("at", [1, 20, 50])
 def test_interrupted_and_resumed_is_as_if_nothing_had_happened(store, tiny, strategy, at):
