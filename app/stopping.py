@@ -37,7 +37,7 @@ def _steps() -> int:
 def controls() -> None:
     """When Run shall end before its last round."""
     now, by = rule(), predict.metric()
-    label = " ".join(("Stop at", _in_words(now, by)))  # seen without opening it: what is asked for stays in force
+    label = f"Stop at {_in_words(now, by)}".strip()  # seen without opening it: what is asked for stays in force
     with st.popover(label, icon=":material/flag:", key="run:stop", help="End a run before its last round."):
         unit = "tenths of a year" if by is MAE else "%"
         _field("goal", f"Target {by.name} ({unit})", None if now.score is None else round(now.score * _steps()))
