@@ -6,6 +6,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 COV_MIN ?= 90
+FOLDER ?= notebooks
 BENCHMARKS ?= $(shell grep -l __main__ benchmarks/*.py)
 
 # Two test processes with one thread each: more threads would only compete for the same cores. In the order of the files,
@@ -36,9 +37,9 @@ check: $(INSTALLED) ## style and types: ruff and mypy
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 
-notebooks: $(INSTALLED) ## open the course in JupyterLab
+notebooks: $(INSTALLED) ## open the course in JupyterLab (FOLDER=notebooks)
 	@$(PY) -m jupyter labextension disable --level=sys_prefix "@jupyterlab/apputils-extension:announcements" >/dev/null 2>&1
-	$(PY) -m jupyterlab notebooks --LabApp.news_url=None \
+	$(PY) -m jupyterlab $(FOLDER) --LabApp.news_url=None \
 		--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate --LabApp.extension_manager=readonly
 
 bench: $(INSTALLED) ## run every benchmark (long), or one: BENCHMARKS=benchmarks/NAME.py

@@ -1,10 +1,11 @@
-"""Options that several commands have, and what their text means: settings and whole numbers."""
+"""What commands share: options, what their text means, and how errors are told."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -54,3 +55,28 @@ def whole_number(option: str, text: str, low: int | None = None, high: int | Non
     except ValueError:
         raise ValueError(f"{option} is {text!r}; allowed is a whole number{span}") from None
     return number
+
+
+def guarded(function: Callable[..., None]) -> Callable[..., None]:
+    """The same command, but its errors are one sentence and exit code 2."""
+
+    @functools.wraps(function)
+    def guard(**arguments: Any) -> None:
+        try:
+            function(**arguments)
+        except KeyboardInterrupt:
+            raise typer.Exit(130) from None
+        except BrokenPipeError:  # nobody reads the output any more: typer knows how to end quietly
+            raise
+        except OSError as error:
+            refuse(f"{error.filename or 'file'}: {error.strerror or error}")
+        except ValueError as error:
+            refuse(str(error))
+
+    return guard
+
+
+def refuse(message: str) -> NoReturn:
+    """Say in one line on stderr what cannot be, and end with exit code 2."""
+    typer.echo(" ".join(message.split()), err=True)
+    raise typer.Exit(2)

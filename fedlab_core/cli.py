@@ -5,6 +5,7 @@ fedlab run fedsparsify-digits --rounds 10 --set strategy.final_sparsity=0.95
 fedlab sweep fedsparsify-digits --grid strategy.final_sparsity=0.5,0.9,0.95 --grid federation.seed=0,1,2
 fedlab budget fedsparsify-digits --flops 0.4
 fedlab runs
+fedlab course grade FOLDER
 
 Exit codes: 0 done; 1 a run of a sweep failed; 2 what was asked for cannot be, one sentence on stderr says why; 130
 Ctrl-C, everything is saved.
@@ -13,11 +14,10 @@ torch is imported inside the commands, so that `fedlab --help` answers at once.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -32,9 +32,11 @@ from fedlab_core.arguments import (
     SetOption,
     StoreOption,
     changes_of,
+    guarded,
     whole_number,
 )
 from fedlab_core.budget_command import budget
+from fedlab_core.course_command import course
 from fedlab_core.terminal import attack_run, execute, execute_sweep
 
 if TYPE_CHECKING:
@@ -53,23 +55,10 @@ app = typer.Typer(
 
 def command(function: Callable[..., None]) -> Callable[..., None]:
     """A command whose errors are one sentence and exit code 2."""
-
-    @functools.wraps(function)
-    def guarded(**arguments: Any) -> None:
-        try:
-            function(**arguments)
-        except KeyboardInterrupt:
-            raise typer.Exit(130) from None
-        except BrokenPipeError:  # nobody reads the output any more: typer knows how to end quietly
-            raise
-        except OSError as error:
-            _refuse(f"{error.filename or 'file'}: {error.strerror or error}")
-        except ValueError as error:
-            _refuse(str(error))
-
-    return app.command(function.__name__.rstrip("_").replace("_", "-"))(guarded)
+    return app.command(function.__name__.rstrip("_").replace("_", "-"))(guarded(function))
 
 
+app.add_typer(course, name="course")
 command(budget)
 
 
@@ -287,11 +276,6 @@ def _remark(*experiments: Experiment) -> None:
     said = {sentence: 0 for one in experiments for sentence in one.strategy.remarks(one.federation.rounds)}
     for sentence in said:
         typer.echo(sentence, err=True)
-
-
-def _refuse(message: str) -> None:
-    typer.echo(" ".join(message.split()), err=True)
-    raise typer.Exit(2)
 
 
 if __name__ == "__main__":

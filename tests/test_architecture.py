@@ -49,6 +49,7 @@ LAYERS = {
     "arguments": 7,
     "terminal": 7,
     "budget_command": 7,
+    "course_command": 7,
     "cli": 7,
     "__init__": 8,  # the public names
 }
@@ -67,7 +68,10 @@ SIDEWAYS = {
     ("cli", "arguments"),
     ("cli", "terminal"),
     ("cli", "budget_command"),
+    ("cli", "course_command"),
     ("budget_command", "arguments"),
+    ("course_command", "arguments"),
+    ("course_command", "lessons"),
     ("pruning", "models"),
 }
 # What is built on the core; the core knows nothing of it.
