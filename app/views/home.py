@@ -1,4 +1,4 @@
-"""Home: what this is, presets to start from, one picture of a round, the last runs."""
+"""Home: what this is, presets to start from, one picture of a round, the last runs, the course."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import streamlit as st
 from app import actions, engine, live, session
 from app.charts import chart
 from app.words import STATUS, age, describe, escape, title
+from fedlab_core.lessons import my_progress
 from fedlab_core.metrics import ACCURACY, metric_of
 from fedlab_core.plots.rounds import round_picture
 from fedlab_core.plots.style import format_score
@@ -61,6 +62,8 @@ def page() -> None:
     for place, run in zip(st.columns(LAST_RUNS), runs[:LAST_RUNS], strict=False):
         with place.container(border=True, height="stretch"):
             _last_run(run)
+    st.subheader("The course", anchor=False)
+    _course()
 
 
 def _tour() -> None:
@@ -80,6 +83,15 @@ def _cards() -> None:
             st.caption(escape(describe(recipe(name))))
             if st.button("Open", key=f"preset:{name}", icon=":material/arrow_forward:", on_click=_use, args=(name,)):
                 st.switch_page("views/run.py", query_params=session.address())
+
+
+def _course() -> None:
+    """How far whoever owns this machine has come with the notebooks."""
+    standing = my_progress()
+    st.markdown(f"`make notebooks` opens guided notebooks in which you write the methods yourself. {standing.sentence}")
+    with st.expander("Exercises passed on this machine", icon=":material/checklist:"):
+        st.dataframe(standing.rows(), hide_index=True)
+        st.caption("✓ passed, ✗ tried, · not tried yet")
 
 
 @session.callback

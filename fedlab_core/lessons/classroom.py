@@ -23,6 +23,11 @@ README = """# {title}
 """
 
 
+def notebooks() -> dict[str, Path]:
+    """The students' notebooks by their two digits; empty where the course was not installed with the library."""
+    return {file.name[:2]: file for file in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))}
+
+
 def new_class(folder: Path, lessons: Sequence[str], title: str) -> list[Path]:
     """Make `folder` with the students' notebooks and a README; returns the files.
 
@@ -34,14 +39,13 @@ def new_class(folder: Path, lessons: Sequence[str], title: str) -> list[Path]:
     Raises:
         ValueError: the folder has something in it, there is no such lesson, or the notebooks are not there.
     """
-    notebooks = {file.name[:2]: file for file in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))}
-    if not notebooks:
+    if not (known := notebooks()):
         raise ValueError(f"the notebooks are not where they should be: {NOTEBOOKS} (they are part of the repository)")
-    if unknown := [lesson for lesson in lessons if lesson not in notebooks]:
-        raise ValueError(f"--lesson is {unknown[0]!r}; allowed is one of {', '.join(notebooks)}")
+    if unknown := [lesson for lesson in lessons if lesson not in known]:
+        raise ValueError(f"--lesson is {unknown[0]!r}; allowed is one of {', '.join(known)}")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ValueError(f"FOLDER is {str(folder)!r}, where there is something already; allowed is a new folder")
-    chosen = [file for lesson, file in notebooks.items() if not lessons or lesson in lessons]
+    chosen = [file for lesson, file in known.items() if not lessons or lesson in lessons]
     folder.mkdir(parents=True, exist_ok=True)
     files = [Path(shutil.copy(file, folder)) for file in chosen]
     table = "\n".join(f"| {title_of(file)} | {_minutes(file)} |" for file in chosen)

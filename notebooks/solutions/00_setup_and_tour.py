@@ -22,7 +22,7 @@
 # %%
 from fedlab_core import Experiment, simulate
 from fedlab_core.data.datasets import load_dataset
-from fedlab_core.lessons import check, dashboard_link, health
+from fedlab_core.lessons import check, dashboard_link, health, my_progress
 from fedlab_core.plots.curves import accuracy_curve
 from fedlab_core.plots.data import image_grid
 from fedlab_core.plots.records import rows
@@ -31,10 +31,16 @@ from fedlab_core.plots.rounds import round_picture
 # %% [markdown]
 # ## Is everything there?
 #
-# A cross in the table says what is missing. Your progress is stored on this machine only.
+# A cross in the table says what is missing.
 
 # %%
 health()
+
+# %% [markdown]
+# How far you have come, in all notebooks: come back to this cell whenever you like. It is stored on this machine only.
+
+# %%
+my_progress()
 
 # %% [markdown]
 # ## What is a round?

@@ -40,6 +40,7 @@ def run(notebook: NotebookNode, folder: Path, name: str) -> NotebookNode:
     """Execute under nbmake, in a process of its own; the outputs are kept."""
     file = folder / f"{name}.ipynb"
     file.write_text(text_of(notebook), encoding="utf-8")
+    (folder / "progress.json").unlink(missing_ok=True)
     (folder / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
     command = [sys.executable, "-m", "pytest", "--nbmake", "--overwrite", f"--nbmake-timeout={PATIENCE_S}"]
     environment = unmeasured(FEDLAB_PROGRESS=str(folder / "progress.json"), OMP_NUM_THREADS="1")
