@@ -1,13 +1,16 @@
-"""What holds for every test: one thread, the same examples each time, and no network."""
+"""What holds for every test: one thread, the same examples each time, no network; and a browser for those that ask."""
 
 import os
 import socket
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
+
+from tests.environment import CHROMIUM, PATIENCE_MS
 
 # Test processes run side by side: one thread each is faster than several that compete for the same cores.
 torch.set_num_threads(1)
@@ -35,3 +38,52 @@ def offline() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(socket.socket, "connect", connect_locally)
         yield
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium; without it the tests are skipped, and say so."""
+    if CHROMIUM is None:
+        pytest.skip("no chromium: install it, or name it in the variable CHROMIUM")
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with playwright.sync_playwright() as running:
+        arguments = ["--no-sandbox", "--disable-background-networking"]
+        opened = running.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def open_page(browser: Any) -> Iterator[Any]:
+    """Open an address in a new browser context (a person of their own), or in one that is given (another tab).
+
+    No window may talk to another host, or open a dialog: nothing of ours does that, so a script would.
+    """
+    contexts, foreign, dialogs = [], [], []
+
+    def note(request: Any) -> None:
+        parts = urlsplit(request.url)
+        if parts.scheme in ("http", "https", "ws", "wss") and parts.hostname != "localhost":
+            foreign.append(request.url)
+
+    def dismiss(dialog: Any) -> None:
+        dialogs.append(dialog.message)
+        dialog.dismiss()
+
+    def open_at(address: str, context: Any = None, **settings: Any) -> Any:
+        if context is None:
+            context = browser.new_context(viewport={"width": 1440, "height": 1000}, reduced_motion="reduce", **settings)
+            contexts.append(context)
+            context.set_default_timeout(PATIENCE_MS)
+            context.on("request", note)
+            context.on("dialog", dismiss)
+            context.on("page", lambda page: page.on("websocket", note))
+        page = context.new_page()
+        page.goto(address)
+        return page
+
+    yield open_at
+    for context in contexts:
+        context.close()
+    assert foreign == [], "all must work with the network unplugged"
+    assert dialogs == [], "no script may come out of a text"

@@ -50,6 +50,8 @@ class Explorer:
         for caption, action in (buttons or {}).items():
             self.buttons[caption].on_click(lambda _, action=action: self._act(action))
         self.figure, self._label = go.FigureWidget(), widgets.Label()
+        # No button of the figure leads out of this machine.
+        self.figure._config = {**self.figure._config, "displaylogo": False, "showSendToCloud": False}
         self.redraw()
         for control in self.controls.values():
             control.observe(self.redraw, names="value")

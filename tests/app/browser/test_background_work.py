@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from fedlab_core.runs.store import RunStore
-from tests.app.browser.conftest import PATIENCE_MS
 from tests.app.browser.window import IN_A_BROWSER, TINY, OpenPage, button, drawn, main, playwright, press, settled
 from tests.app.server import Server
+from tests.environment import PATIENCE_MS
 
 pytestmark = IN_A_BROWSER
 

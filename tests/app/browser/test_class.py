@@ -7,7 +7,6 @@ import re
 import pytest
 
 from fedlab_core.runs.store import RunStore
-from tests.app.browser.conftest import PATIENCE_MS
 from tests.app.browser.window import (
     IN_A_BROWSER,
     LONG,
@@ -24,6 +23,7 @@ from tests.app.browser.window import (
     wait_for_round,
 )
 from tests.app.server import Server
+from tests.environment import PATIENCE_MS
 
 pytestmark = IN_A_BROWSER
 

@@ -14,10 +14,10 @@ import safetensors.torch
 from app.session import VIEW_KEYS
 from fedlab_core.runs.blobs import metadata
 from fedlab_core.runs.store import RunStore
-from tests.app.browser.conftest import PATIENCE_MS
 from tests.app.browser.test_newcomer import pages
 from tests.app.browser.window import IDLE, IN_A_BROWSER, OpenPage, main, playwright, press, settled, shows
 from tests.app.server import Server
+from tests.environment import PATIENCE_MS
 
 pytestmark = IN_A_BROWSER
 

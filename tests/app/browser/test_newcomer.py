@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from fedlab_core.runs.store import RunStore
-from tests.app.browser.conftest import PATIENCE_MS
 from tests.app.browser.window import (
     CURVE,
     IN_A_BROWSER,
@@ -27,6 +26,7 @@ from tests.app.browser.window import (
     wait_for_round,
 )
 from tests.app.server import ROOT, Server
+from tests.environment import PATIENCE_MS
 
 pytestmark = IN_A_BROWSER
 

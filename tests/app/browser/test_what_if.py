@@ -6,7 +6,6 @@ import re
 from urllib.parse import parse_qs, quote, urlsplit
 
 from fedlab_core.runs.store import RunStore
-from tests.app.browser.conftest import PATIENCE_MS
 from tests.app.browser.window import (
     IN_A_BROWSER,
     TINY,
@@ -19,6 +18,7 @@ from tests.app.browser.window import (
     shows,
 )
 from tests.app.server import Server
+from tests.environment import PATIENCE_MS
 
 pytestmark = IN_A_BROWSER
 

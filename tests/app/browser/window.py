@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from fedlab_core.runs.store import RunStore
-from tests.app.browser.conftest import PATIENCE_MS
+from tests.environment import PATIENCE_MS
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
