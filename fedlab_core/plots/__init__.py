@@ -26,6 +26,7 @@ from fedlab_core.plots.privacy import attack_against_sparsity, attack_roc
 from fedlab_core.plots.records import rows
 from fedlab_core.plots.rounds import round_picture
 from fedlab_core.plots.style import format_bytes, format_flops, format_percent, format_points
+from fedlab_core.plots.subnetworks import gate_curves, share_curve, subnetworks
 from fedlab_core.plots.theatre import scene_picture
 from fedlab_core.plots.votes import vote_bars
 
@@ -54,6 +55,7 @@ __all__ = [
     "format_flops",
     "format_percent",
     "format_points",
+    "gate_curves",
     "image_grid",
     "kept_changes_bars",
     "label_heatmap",
@@ -73,8 +75,10 @@ __all__ = [
     "rows",
     "scene_picture",
     "schedule_curve",
+    "share_curve",
     "size_bars",
     "sparsity_curve",
+    "subnetworks",
     "target_bars",
     "trade_off",
     "update_map",

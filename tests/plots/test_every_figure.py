@@ -63,6 +63,11 @@ OTHERS: dict[str, Callable[[bool], go.Figure]] = {
     "overlap": lambda dark: plots.overlap_heatmap(NAMES, [[1, 0.5], [0.5, 1]], dark=dark),
     "gates": lambda dark: plots.open_frequency_heatmap(NAMES, [[1, 0.5, 0], [0, 0.5, 0]], layer="conv", dark=dark),
     "devices": lambda dark: plots.device_channels_heatmap(NAMES, [[1, 1, 0], [0, 1, 0]], layer="conv", dark=dark),
+    "gate curves": lambda dark: plots.gate_curves([0.4, 1.5], dark=dark),
+    "share": lambda dark: plots.share_curve({"soft": [1.0, 0.5], "hard": [1.0]}, {"soft": 0.5}, dark=dark),
+    "sub-networks": lambda dark: plots.subnetworks(
+        NAMES, [[1, 1, 0], [0, 1, 0]], (2, 1), (0.8, 0.4), (0.8, 0.5), dark=dark
+    ),
     "network": lambda dark: plots.network_picture({"fc": MASK}, dark=dark),
     "filters": lambda dark: plots.filter_pictures(torch.ones(3, 4), MASK, (1, 2, 2), dark=dark),
     "channels": lambda dark: plots.channel_bars(MASK, dark=dark),
@@ -102,6 +107,9 @@ EMPTY: dict[str, Callable[[], go.Figure]] = {
     "overlap": lambda: plots.overlap_heatmap([], []),
     "gates": lambda: plots.open_frequency_heatmap([], []),
     "devices": lambda: plots.device_channels_heatmap([], []),
+    "gate curves": lambda: plots.gate_curves([]),
+    "share": lambda: plots.share_curve({}, {}),
+    "sub-networks": lambda: plots.subnetworks([], [], (), (), ()),
     "votes": lambda: plots.vote_bars([[-1, -1]], 3, 2),
     "clients": lambda: plots.client_bars([float("nan")]),
     "confusion": lambda: plots.confusion_heatmap([[0, 0], [0, 0]], ["cat", "dog"]),
