@@ -89,7 +89,7 @@ experiment = Experiment().replace(
 hypernetwork_explorer(experiment)
 
 # %% [markdown]
-# **Expected picture:** with 80 steps the bars end near the lines, a few points too high where a network keeps most of its
+# **Expected picture:** with 80 steps the bars end near the lines, up to a tenth too high where a network keeps most of its
 # channels: a gate that is usually open while it learns is always open when the noise is gone. With 0 steps everybody has
 # everything. A device whose budget is larger than $p_s$ ends with the server's network.
 #
@@ -402,8 +402,8 @@ for name, run in runs.items():
 
 # %% [markdown]
 # **Expected:** a quarter of the FLOPs costs a device little accuracy, on average over the devices. Own networks come out ahead of
-# one network for all, by half a point to five points: in each of five seeds that we tried, but with six devices and a few dozen
-# test images each. With a ResNet-20 (`docs/REPRODUCTION.md` of the lab) there was no order at all. Unequal devices have twice the
+# one network for all, by 0.5 to 5.5 points: in each of five seeds that we tried, but with six devices and a few dozen test
+# images each. With a ResNet-20 (`docs/REPRODUCTION.md` of the lab) there was no order at all. Unequal devices have twice the
 # FLOPs on average, and do worse in four of five seeds: one set of weights has to serve a tiny and a large network. And look
 # at the bytes: they hardly fall, for until round 7 the dense weights travel, and the hypernetwork with them. Who works worst?
 
