@@ -93,7 +93,7 @@ def _steps(y_C: Tensor) -> float:
 
 
 @law(
-    "without a logit the gate is open: the offset is +3",
+    "with a logit of 0 the gate is open: the offset is +3",
     where="What is y for o = 0 and u = 0.5? It should be nearly 1.",
     idea="The offset: +3 is added to o + G before the division, so that training starts from the full network.",
     code="`torch.sigmoid((o_C + G_C + 3) / 0.4)`: one pair of brackets around all three",
