@@ -38,6 +38,7 @@ __all__ = [
     "describe",
     "encode",
     "entropy_bound_bytes",
+    "label_bytes",
     "nominal_bytes",
 ]
 
@@ -130,6 +131,12 @@ def describe(payload: bytes) -> tuple[TensorCost, ...]:
         )
         for entry in parse(payload)
     )
+
+
+def label_bytes(payload: bytes) -> int:
+    """What is neither mask nor value: names, shapes, counts, and the `MESSAGE_BYTES`. Raises CodecError."""
+    labels = (entry.num_bytes - len(entry.block) - len(entry.values) for entry in parse(payload))
+    return MESSAGE_BYTES + sum(labels)
 
 
 def nominal_bytes(tensors: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> int:

@@ -25,12 +25,14 @@ from fedlab_core.plots.pareto import Setting, trade_off
 from fedlab_core.plots.privacy import attack_against_sparsity, attack_roc
 from fedlab_core.plots.records import rows
 from fedlab_core.plots.rounds import round_picture
+from fedlab_core.plots.savings import Saving, three_costs
 from fedlab_core.plots.style import format_bytes, format_flops, format_percent, format_points
 from fedlab_core.plots.subnetworks import gate_curves, share_curve, subnetworks
 from fedlab_core.plots.theatre import scene_picture
 from fedlab_core.plots.votes import vote_bars
 
 __all__ = [
+    "Saving",
     "Setting",
     "accuracy_against",
     "accuracy_curve",
@@ -80,6 +82,7 @@ __all__ = [
     "sparsity_curve",
     "subnetworks",
     "target_bars",
+    "three_costs",
     "trade_off",
     "update_map",
     "vote_bars",

@@ -19,6 +19,7 @@ from fedlab_core.costs.codec import (
     describe,
     encode,
     entropy_bound_bytes,
+    label_bytes,
     nominal_bytes,
 )
 from fedlab_core.costs.forms import FORMS
@@ -174,6 +175,15 @@ def test_what_is_outside_the_mask_is_not_sent() -> None:
 def test_what_cannot_be_sent_is_a_value_error(tensors: dict, masks: dict, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         encode(tensors, masks)
+
+
+def test_labels_are_all_that_is_neither_mask_nor_value() -> None:
+    """A byte of bitmap and 12 of values; 11 of the message, 5 of name, kind and shape, and 2 counts."""
+    payload = encode({"w": torch.ones(8)}, {"w": torch.arange(8) < 3}, MaskMemory(only="bitmap"))
+    assert label_bytes(payload) == len(payload) - 1 - 12 == 11 + 5 + 2
+    dense = encode({"w": torch.ones(8)})
+    assert label_bytes(dense) == len(dense) - 32 == 11 + 5
+    assert label_bytes(encode({})) == MESSAGE_BYTES == 11
 
 
 def test_nominal_bytes_count_kept_values_only() -> None:

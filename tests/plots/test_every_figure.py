@@ -39,6 +39,7 @@ ATTACKED = [
 ]
 
 CELLS = [plots.Setting("A", f"{cost}", (cost, cost), (0.8, 0.9)) for cost in (1.0, 2.0)]
+SAVINGS = [plots.Saving(0.0, 1.0, 1.0, 1.0), plots.Saving(0.9, 0.12, 0.1, 1.0)]
 
 OVER_ROUNDS: dict[str, Callable[[Run, bool], go.Figure]] = {
     "accuracy": lambda run, dark: plots.accuracy_curve(run, dark=dark),
@@ -97,6 +98,7 @@ OTHERS: dict[str, Callable[[bool], go.Figure]] = {
     "flops": lambda dark: plots.flops_bars(NetworkFlops(100, 40.0, 60, 0.6, 0), dark=dark),
     "latency": lambda dark: plots.latency_bars({"dense": Quartiles(1, 2, 3)}, batch=32, dark=dark),
     "target": lambda dark: plots.target_bars(TOOK, TOOK._replace(round=6), said="It took 3 rounds", dark=dark),
+    "three costs": lambda dark: plots.three_costs(SAVINGS, SAVINGS[0], dark=dark),
     "roc": lambda dark: plots.attack_roc({"black-box": [0.5] * 101}, {"black-box": 0.5}, dark=dark),
 }
 EMPTY: dict[str, Callable[[], go.Figure]] = {
@@ -128,6 +130,7 @@ EMPTY: dict[str, Callable[[], go.Figure]] = {
     "planned density": lambda: plots.density_bars({}, round=0),
     "region": lambda: plots.feasible_region([], [], limit=1, chosen=None, setting="", cost="flops"),
     "sweep": lambda: plots.encoding_sweep([]),
+    "three costs": lambda: plots.three_costs([]),
     "latency": lambda: plots.latency_bars({}, batch=32),
     "roc": lambda: plots.attack_roc({}, {}),
     "schedule of no rounds": lambda: plots.schedule_curve({"cubic": []}),

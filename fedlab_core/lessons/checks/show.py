@@ -63,4 +63,5 @@ def _tensor(tensor: Tensor) -> str:
         return shown
     more = f", ... ({len(values)} in all)" if len(values) > MAX_ITEMS else ""
     shape = f" of shape {list(tensor.shape)}" if tensor.dim() > 1 else ""
-    return f"[{shown}{more}]{shape}"
+    kind = " of type float16" if tensor.dtype == torch.float16 else ""
+    return f"[{shown}{more}]{shape}{kind}"
