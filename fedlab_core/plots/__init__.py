@@ -8,6 +8,7 @@ next. Figures over rounds take rows: `rows(records)`, or what the run store give
 from fedlab_core.plots.answers import confusion_heatmap, error_by_age
 from fedlab_core.plots.cells import cell_heatmap
 from fedlab_core.plots.channels import channel_bars
+from fedlab_core.plots.choices import Choice, budget_map, paired_runs
 from fedlab_core.plots.clients import client_bars, participation_heatmap
 from fedlab_core.plots.compare import accuracy_against, schedule_curve
 from fedlab_core.plots.costs import encoding_bars, encoding_sweep, flops_bars, latency_bars, target_bars
@@ -32,12 +33,14 @@ from fedlab_core.plots.theatre import scene_picture
 from fedlab_core.plots.votes import vote_bars
 
 __all__ = [
+    "Choice",
     "Saving",
     "Setting",
     "accuracy_against",
     "accuracy_curve",
     "attack_against_sparsity",
     "attack_roc",
+    "budget_map",
     "bytes_ledger",
     "cell_heatmap",
     "channel_bars",
@@ -69,6 +72,7 @@ __all__ = [
     "open_frequency_heatmap",
     "overlap_heatmap",
     "overlay",
+    "paired_runs",
     "participation_heatmap",
     "planned_bytes",
     "planned_flops",

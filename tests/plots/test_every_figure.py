@@ -40,6 +40,7 @@ ATTACKED = [
 
 CELLS = [plots.Setting("A", f"{cost}", (cost, cost), (0.8, 0.9)) for cost in (1.0, 2.0)]
 SAVINGS = [plots.Saving(0.0, 1.0, 1.0, 1.0), plots.Saving(0.9, 0.12, 0.1, 1.0)]
+CHOICES = [plots.Choice("A", 0.5, 0.2, (0.8, 0.9)), plots.Choice("B", 5.0, 0.1, (0.9, 0.95))]
 
 OVER_ROUNDS: dict[str, Callable[[Run, bool], go.Figure]] = {
     "accuracy": lambda run, dark: plots.accuracy_curve(run, dark=dark),
@@ -98,6 +99,8 @@ OTHERS: dict[str, Callable[[bool], go.Figure]] = {
     "flops": lambda dark: plots.flops_bars(NetworkFlops(100, 40.0, 60, 0.6, 0), dark=dark),
     "latency": lambda dark: plots.latency_bars({"dense": Quartiles(1, 2, 3)}, batch=32, dark=dark),
     "target": lambda dark: plots.target_bars(TOOK, TOOK._replace(round=6), said="It took 3 rounds", dark=dark),
+    "budget map": lambda dark: plots.budget_map(CHOICES, megabytes=1.0, gigaflops=1.0, dark=dark),
+    "paired": lambda dark: plots.paired_runs({"A": {0: 0.8, 1: 0.9}, "B": {0: 0.7}}, title="A and B", dark=dark),
     "three costs": lambda dark: plots.three_costs(SAVINGS, SAVINGS[0], dark=dark),
     "roc": lambda dark: plots.attack_roc({"black-box": [0.5] * 101}, {"black-box": 0.5}, dark=dark),
 }
@@ -130,6 +133,8 @@ EMPTY: dict[str, Callable[[], go.Figure]] = {
     "planned density": lambda: plots.density_bars({}, round=0),
     "region": lambda: plots.feasible_region([], [], limit=1, chosen=None, setting="", cost="flops"),
     "sweep": lambda: plots.encoding_sweep([]),
+    "budget map": lambda: plots.budget_map([], megabytes=1.0, gigaflops=1.0),
+    "paired": lambda: plots.paired_runs({}, title="A and B"),
     "three costs": lambda: plots.three_costs([]),
     "latency": lambda: plots.latency_bars({}, batch=32),
     "roc": lambda: plots.attack_roc({}, {}),

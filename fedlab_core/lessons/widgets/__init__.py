@@ -1,5 +1,6 @@
 """Figures with sliders for the notebooks. Each also leaves a still picture, which needs neither kernel nor widgets."""
 
+from fedlab_core.lessons.widgets.budgets import budget_explorer
 from fedlab_core.lessons.widgets.costs import cost_explorer
 from fedlab_core.lessons.widgets.explorer import Explorer
 from fedlab_core.lessons.widgets.fedavg import fedavg_explorer
@@ -9,3 +10,11 @@ from fedlab_core.lessons.widgets.partition import partition_explorer
 
 __all__ = ["Explorer", "fedavg_explorer", "fedsparsify_explorer", "hypernetwork_explorer", "partition_explorer"]
 __all__ = ["Explorer", "cost_explorer", "fedavg_explorer", "fedsparsify_explorer", "partition_explorer"]
+__all__ = [
+    "Explorer",
+    "budget_explorer",
+    "cost_explorer",
+    "fedavg_explorer",
+    "fedsparsify_explorer",
+    "partition_explorer",
+]
