@@ -44,12 +44,13 @@ def _setting(name: str, up: int, down: int, accuracies: Sequence[float], flops: 
 
 
 def _settings(count: int, draw: torch.Generator) -> list[Setting]:
+    """Accuracies in sixteenths: equal means are equal to the last bit, however they are added up."""
     return [
         _setting(
             f"setting {place}",
             integer(1, 9, draw) * 100,
             integer(1, 9, draw) * 100,
-            [integer(50, 90, draw) / 100 for _ in range(3)],
+            [integer(8, 15, draw) / 16 for _ in range(3)],
             float(integer(1, 20, draw)),
         )
         for place in range(count)
@@ -83,7 +84,7 @@ def both_budgets(answer: Answer, draw: torch.Generator) -> None:
 
 @law(
     "the best mean over the seeds wins, not the luckiest seed",
-    where="Seeds 0.6, 0.6, 0.9 or seeds 0.8, 0.8, 0.8: which setting would you rather use?",
+    where="Seeds 0.6, 0.6, 0.9 or seeds 0.8, 0.8, 0.7: which setting would you rather use?",
     idea="A single high accuracy may be luck. Compare means over all seeds of a setting; higher is better.",
     code='`sum(one["accuracies"]) / len(one["accuracies"])` as the key of `max`',
 )
