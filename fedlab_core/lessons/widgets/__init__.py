@@ -8,13 +8,12 @@ from fedlab_core.lessons.widgets.fedsparsify import fedsparsify_explorer
 from fedlab_core.lessons.widgets.hypernetwork import hypernetwork_explorer
 from fedlab_core.lessons.widgets.partition import partition_explorer
 
-__all__ = ["Explorer", "fedavg_explorer", "fedsparsify_explorer", "hypernetwork_explorer", "partition_explorer"]
-__all__ = ["Explorer", "cost_explorer", "fedavg_explorer", "fedsparsify_explorer", "partition_explorer"]
 __all__ = [
     "Explorer",
     "budget_explorer",
     "cost_explorer",
     "fedavg_explorer",
     "fedsparsify_explorer",
+    "hypernetwork_explorer",
     "partition_explorer",
 ]
