@@ -37,7 +37,7 @@ def dictionary() -> SpellChecker:
 def misspelt(text: str) -> set[str]:
     for pattern in NO_WORDS:
         text = re.sub(pattern, " ", text)
-    words = set(re.findall(r"[A-Za-z]+(?:['’][a-z]+)?", text))
+    words = set(re.findall(r"[^\W\d_]+(?:['’][a-z]+)?", text))
     # Words of one or two letters are symbols; capitals are abbreviations.
     plain = {re.sub(r"['’]s?$|['’]s$", "", word) for word in words if len(word) > 2 and not word.isupper()}
     return dictionary().unknown(plain)
