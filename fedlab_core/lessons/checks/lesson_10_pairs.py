@@ -48,11 +48,11 @@ def pairs(answer: Answer, draw: torch.Generator) -> None:
 
 
 @law(
-    "the standard error is s / sqrt(n), with n - 1 in s",
+    "the standard error is s over the root of n, with n - 1 in s",
     where="Differences 0 and 0.2: their mean is 0.1. What is s, and what does it become for a mean of two?",
     idea=(
         "s^2 is the sum of the squared deviations from the mean, divided by n - 1: here (0.01 + 0.01) / 1. The mean of "
-        "n differences spreads sqrt(n) times less than one of them: s / sqrt(2) = 0.1."
+        "n differences spreads less than one of them, by the root of n: s over the root of 2 is 0.1."
     ),
     code="`s = sqrt(sum((d - m) ** 2 for d in differences) / (n - 1))`, then `s / sqrt(n)`",
 )

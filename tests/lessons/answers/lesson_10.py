@@ -75,15 +75,6 @@ def best_bytes_only(settings, max_bytes, max_flops):
     return _choose(settings, lambda one: _cost(one) <= max_bytes, lambda one: (_mean(one), -_cost(one)))
 
 
-@wrong("10.1", "one of the two budgets is enough", "both ways", "too dear")
-def best_or(settings, max_bytes, max_flops):
-    return _choose(
-        settings,
-        lambda one: _cost(one) <= max_bytes or one["flops"] <= max_flops,
-        lambda one: (_mean(one), -_cost(one)),
-    )
-
-
 def _within(key):
     return lambda settings, max_bytes, max_flops: _choose(
         settings, lambda one: _cost(one) <= max_bytes and one["flops"] <= max_flops, key
@@ -180,11 +171,6 @@ def front_or(points):
     return _front(points, lambda q, p: q[0] < p[0] or q[1] > p[1])
 
 
-@wrong("10.2", "the dominated ones are returned", "dearer and worse", "that no other one dominates")
-def front_inverted(points):
-    return [i for i in range(len(points)) if i not in front_by_definition(points)]
-
-
 @wrong("10.2", "points instead of their places", "dearer and worse", "Return the places")
 def front_of_points(points):
     return [points[i] for i in front_by_definition(points)]
@@ -267,12 +253,6 @@ def paired_mean_only(a, b):
     return paired_statistics(a, b)[0]
 
 
-@wrong("10.3", "the absolute difference", "A minus B", "positive number")
-def paired_absolute(a, b):
-    mean, error = paired_statistics(a, b)
-    return abs(mean), error
-
-
 @wrong("10.3", "unpaired: the spreads of A and of B added up", "paired by seed", "spread of the DIFFERENCES")
 def paired_not(a, b):
     mean = statistics.mean(a.values()) - statistics.mean(b.values())
@@ -291,7 +271,7 @@ def paired_population(a, b):
     return statistics.mean(differences), statistics.pstdev(differences) / sqrt(len(differences))
 
 
-@wrong("10.3", "the spread of one run, not of the mean", "standard error", "s / sqrt(2)")
+@wrong("10.3", "the spread of one run, not of the mean", "standard error", "s over the root of 2")
 def paired_spread(a, b):
     mean, error = paired_statistics(a, b)
     return mean, error * sqrt(len(a.keys() & b.keys()))
