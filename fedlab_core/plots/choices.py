@@ -106,7 +106,7 @@ def budget_map(
         figure.add_scatter(
             name="best", x=[getattr(best, x)], y=[best.score], mode="markers", marker=star, hoverinfo="skip"
         )
-    figure.update_xaxes(title_text=TITLES[x], type="log", tickvals=TICKS, tickformat="~g")
+    figure.update_xaxes(title_text=TITLES[x], type="log", tickvals=TICKS, ticktext=[f"{tick:g}" for tick in TICKS])
     set_percent(figure, "test accuracy, mean over seeds", low=low)
     return figure.update_layout(hovermode="closest")
 
