@@ -17,7 +17,7 @@ from fedlab_core.plots.data import client_images, image_grid, label_heatmap, siz
 from fedlab_core.plots.design import density_bars, feasible_region, planned_bytes, planned_flops, planned_sparsity
 from fedlab_core.plots.drift import drift_scatter, update_map
 from fedlab_core.plots.filters import filter_pictures
-from fedlab_core.plots.gates import device_channels_heatmap, open_frequency_heatmap
+from fedlab_core.plots.gates import device_channels_heatmap, open_frequency_heatmap, used_weights_heatmap
 from fedlab_core.plots.layers import kept_changes_bars, layer_density_heatmap, overlap_heatmap
 from fedlab_core.plots.masks import mask_map
 from fedlab_core.plots.network import network_picture
@@ -30,6 +30,7 @@ from fedlab_core.plots.savings import Saving, three_costs
 from fedlab_core.plots.style import format_bytes, format_flops, format_percent, format_points
 from fedlab_core.plots.subnetworks import gate_curves, share_curve, subnetworks
 from fedlab_core.plots.theatre import scene_picture
+from fedlab_core.plots.turnover import turnover_bars
 from fedlab_core.plots.votes import vote_bars
 
 __all__ = [
@@ -88,6 +89,8 @@ __all__ = [
     "target_bars",
     "three_costs",
     "trade_off",
+    "turnover_bars",
     "update_map",
+    "used_weights_heatmap",
     "vote_bars",
 ]

@@ -1,4 +1,4 @@
-"""Figures of channels: those that images open (dynamic pruning), those that devices keep (DWNP)."""
+"""Figures of channels: those that images open and use (dynamic pruning), those that devices keep (DWNP)."""
 
 from __future__ import annotations
 
@@ -40,6 +40,36 @@ def open_frequency_heatmap(
     )
     figure.update_traces(hovertemplate="%{y}, channel %{x}: open for %{z:.0%} of the images<extra></extra>")
     figure.update_xaxes(title_text="channel", showgrid=False, type="category")
+    return figure.update_yaxes(showgrid=False, type="category", autorange="reversed")
+
+
+def used_weights_heatmap(
+    images: Sequence[str], used_NC: ArrayLike, *, layer: str = "", dark: bool = False
+) -> go.Figure:
+    """What share of a channel's weights is multiplied with, image by image: its mean is what is left of the FLOPs.
+
+    Args:
+        images: names of the N images.
+        used_NC: share in [0, 1] of the weights of channel c; 0 where the channel is closed for the image.
+        layer: its name.
+        dark: for a dark background.
+
+    Raises:
+        ValueError: not one row an image.
+    """
+    used = np.asarray(used_NC, dtype=float)
+    if not images:
+        return nothing_yet("No images to look at", "Choose some images of the data set.", key="used", dark=dark)
+    if used.ndim != 2 or len(used) != len(images):
+        raise ValueError(f"used_NC has shape {used.shape}; allowed is ({len(images)}, C), one row an image")
+    figure = sheet(_used_sentence(used, layer), key="used", dark=dark, height=180 + 20 * len(images))
+    bar = {"title": {"text": "used"}, "tickformat": ".0%"}
+    channels = [str(channel) for channel in range(used.shape[1])]
+    figure.add_heatmap(
+        z=used, x=channels, y=list(images), colorscale=CIVIDIS, zmin=0, zmax=1, colorbar=bar, xgap=1, ygap=1
+    )
+    figure.update_traces(hovertemplate="%{y}, channel %{x}: %{z:.0%} of its weights are used<extra></extra>")
+    figure.update_xaxes(title_text="channel (darkest: closed)", showgrid=False, type="category")
     return figure.update_yaxes(showgrid=False, type="category", autorange="reversed")
 
 
@@ -96,4 +126,16 @@ def _sentence(open_KC: np.ndarray, layer: str) -> str:
     return (
         f"An image opens {format_percent(float(open_KC.mean()))} of the channels{name}; {never} are never open, "
         f"{always} always; from client to client a channel's share differs by {format_percent(spread)} on average"
+    )
+
+
+def _used_sentence(used_NC: np.ndarray, layer: str) -> str:
+    """The mean, and whether images share their channels."""
+    shares = used_NC > 0
+    fixed, never = int(shares.all(0).sum()), int((~shares).all(0).sum())
+    place = f" of {layer}" if layer else ""
+    alike = "every image uses the same ones" if (used_NC == used_NC[0]).all() else "images differ"
+    return (
+        f"On average an image uses {format_percent(float(used_NC.mean()))} of the weights{place}; {alike}: of "
+        f"{used_NC.shape[1]} channels, {fixed} are open for all of them and {never} for none"
     )

@@ -85,7 +85,7 @@ class SalientSGD(MaskedSGD):
             step = state.velocity[name].mul_(self.settings.momentum).add_(steps[name])
             if name in state.masks:
                 salience = SALIENCE[self.salience](weight, grads[name]).masked_fill(state.keep[name] == 0, -1.0)
-                chosen = _largest(salience, self.keep_ratio, loss.dim()) & (salience >= 0)
+                chosen = most_salient(salience, self.keep_ratio, loss.dim()) & (salience >= 0)
                 state.masks[name].logical_or_(chosen)
                 step = step * chosen
             weight.add_(step, alpha=-self.settings.learning_rate)
@@ -96,7 +96,7 @@ class SalientSGD(MaskedSGD):
         )
 
 
-def _largest(scores: Tensor, share: float, stacked: int) -> Tensor:
+def most_salient(scores: Tensor, share: float, stacked: int) -> Tensor:
     """True for the round(share x n) largest of each client, ties included, at least one."""
     flat = scores.flatten(stacked)
     count = max(1, round(share * flat.shape[-1]))

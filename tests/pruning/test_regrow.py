@@ -1,13 +1,14 @@
 """Drop and grow: by hand, and by its law that as many are kept as before."""
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedlab_core.pruning.regrow import cosine_fraction, drop_and_grow
+from fedlab_core.pruning.regrow import cosine_fraction, drop_and_grow, explored, turnover
 
 
 def test_by_hand() -> None:
@@ -40,3 +41,10 @@ def test_the_share_falls_along_a_cosine() -> None:
     assert cosine_fraction(50, 100, 0.2) == pytest.approx(0.1)
     assert cosine_fraction(25, 100, 0.2) == pytest.approx(0.1 * (1 + math.sqrt(0.5)))
     assert cosine_fraction(100, 100, 0.2) == cosine_fraction(101, 100, 0.2) == 0
+
+
+def test_turnover_and_what_was_explored_by_hand() -> None:
+    rounds = [{"w": torch.tensor(kept).bool()} for kept in ([1, 1, 0, 0, 0], [1, 0, 1, 0, 0], [1, 1, 0, 0, 0])]
+    assert [turnover(a, b) for a, b in pairwise(rounds)] == [0.5, 0.5]
+    assert explored(rounds) == pytest.approx(0.6)
+    assert turnover(rounds[0], rounds[2]) == turnover({}, {}) == explored([]) == 0

@@ -5,8 +5,10 @@ from fedlab_core.lessons.widgets.costs import cost_explorer
 from fedlab_core.lessons.widgets.explorer import Explorer
 from fedlab_core.lessons.widgets.fedavg import fedavg_explorer
 from fedlab_core.lessons.widgets.fedsparsify import fedsparsify_explorer
+from fedlab_core.lessons.widgets.gates import gates_explorer
 from fedlab_core.lessons.widgets.hypernetwork import hypernetwork_explorer
 from fedlab_core.lessons.widgets.partition import partition_explorer
+from fedlab_core.lessons.widgets.regrow import regrow_explorer
 
 __all__ = [
     "Explorer",
@@ -14,6 +16,8 @@ __all__ = [
     "cost_explorer",
     "fedavg_explorer",
     "fedsparsify_explorer",
+    "gates_explorer",
     "hypernetwork_explorer",
     "partition_explorer",
+    "regrow_explorer",
 ]
