@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -130,9 +131,10 @@ def parse(path: str, text: str) -> Source:
     return Source(path, text, ast.parse(text, path))
 
 
-def sources(*folders: str) -> list[Source]:
+@cache
+def sources(*folders: str) -> tuple[Source, ...]:
     files = [file for folder in folders for file in sorted((ROOT / folder).rglob("*.py"))]
-    return [parse(file.relative_to(ROOT).as_posix(), file.read_text(encoding="utf-8")) for file in files]
+    return tuple(parse(file.relative_to(ROOT).as_posix(), file.read_text(encoding="utf-8")) for file in files)
 
 
 def imports(source: Source) -> Iterator[Import]:
@@ -144,11 +146,19 @@ def imports(source: Source) -> Iterator[Import]:
             package = source.module[: len(source.module) - node.level] if node.level else []
             base = ".".join([*package, *([node.module] if node.module else [])])
             yield from (Import(node.lineno, f"{base}.{alias.name}") for alias in node.names)
-        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module") and node.args:
+        elif isinstance(node, ast.Call) and dotted(node.func).endswith("import_module") and node.args:
             yield Import(node.lineno, ast.unparse(node.args[0]).lstrip("f").strip("'\""))
 
 
-def calls(source: Source) -> Iterator[tuple[ast.Call, str]]:
+def dotted(function: ast.expr) -> str:
+    """`a.b.c`; what is no name, a call or an index, is a question mark in it."""
+    if isinstance(function, ast.Attribute):
+        return f"{dotted(function.value)}.{function.attr}"
+    return function.id if isinstance(function, ast.Name) else "?"
+
+
+@cache
+def calls(source: Source) -> list[tuple[ast.Call, str]]:
     """Every call with the full name of what is called: after `import numpy as np`, `np.ones` is numpy.ones."""
     full = {}
     for node in ast.walk(source.tree):
@@ -156,10 +166,12 @@ def calls(source: Source) -> Iterator[tuple[ast.Call, str]]:
             full.update({alias.asname: alias.name for alias in node.names if alias.asname})
         elif isinstance(node, ast.ImportFrom) and node.module:
             full.update({alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names})
+    found = []
     for node in ast.walk(source.tree):
         if isinstance(node, ast.Call):
-            first, *rest = ast.unparse(node.func).split(".")
-            yield node, ".".join([full.get(first, first), *rest])
+            first, *rest = dotted(node.func).split(".")
+            found.append((node, ".".join([full.get(first, first), *rest])))
+    return found
 
 
 def layer_violations(source: Source) -> Iterator[str]:
