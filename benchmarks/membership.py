@@ -18,19 +18,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
 from document import REPRODUCTION, fill_in
 from machine import machine
-from torch import Tensor
 from tqdm import tqdm
 
-from fedlab_core.data.datasets import Dataset
 from fedlab_core.experiment import Experiment
 from fedlab_core.lab import Federation
 from fedlab_core.privacy import ACCESSES, attack_membership
 from fedlab_core.processes import default_processes, one_thread
 from fedlab_core.rounds import initial_record, run_round
-from fedlab_core.types import RoundRecord, seeded_generator
+from fedlab_core.types import RoundRecord
 
 RESULTS = Path(__file__).parent / "results" / "membership.json"
 SPARSITIES = (0.0, 0.5, 0.8, 0.9, 0.95, 0.99)
@@ -67,24 +64,13 @@ SETTINGS = {
 }
 
 
-def with_random_labels(dataset: Dataset, share: float, seed: int) -> Dataset:
-    """About this share of the labels drawn anew, in training and test data alike: the noise tells nobody apart."""
-
-    def drawn(y_N: Tensor, purpose: str) -> Tensor:
-        generator = seeded_generator("random labels", purpose, seed)
-        new_N = torch.randint(dataset.num_classes, y_N.shape, generator=generator)
-        return torch.where(torch.rand(y_N.shape, generator=generator) < share, new_N, y_N)
-
-    return replace(dataset, y_train_N=drawn(dataset.y_train_N, "train"), y_test_N=drawn(dataset.y_test_N, "test"))
-
-
 def federation_of(setting: Setting, sparsity: float, seed: int) -> Federation:
     """The federation with few examples, and noise in its labels."""
     varied = {"strategy.final_sparsity": sparsity, "data.seed": seed, "federation.seed": seed}
     federation = Federation.of(Experiment().replace(setting.changes | varied))
     data = federation.data.at_most(setting.examples, seed)
     if setting.noise:
-        data = replace(data, dataset=with_random_labels(data.dataset, setting.noise, seed))
+        data = data.with_random_labels(setting.noise, seed)
     return replace(federation, data=data)
 
 

@@ -98,6 +98,26 @@ class FederatedData:
             kept.append(index_N[order_N[:count].sort().values])
         return replace(self, train_indices=kept)
 
+    def with_random_labels(self, share: float, seed: int = 0) -> FederatedData:
+        """About this share of the labels drawn anew, so that a model over-fits: nobody can learn them but by heart.
+
+        In training and test data alike: the noise tells nobody apart.
+
+        Raises:
+            ValueError: the data set has numbers to predict, not labels.
+        """
+        dataset = self.dataset
+        if dataset.is_regression:
+            raise ValueError(f"{dataset.name} has numbers to predict; random labels are for classes")
+
+        def drawn(y_N: Tensor, purpose: str) -> Tensor:
+            generator = seeded_generator("random labels", purpose, seed)
+            new_N = torch.randint(dataset.num_classes, y_N.shape, generator=generator)
+            return torch.where(torch.rand(y_N.shape, generator=generator) < share, new_N, y_N)
+
+        noisy = replace(dataset, y_train_N=drawn(dataset.y_train_N, "train"), y_test_N=drawn(dataset.y_test_N, "test"))
+        return replace(self, dataset=noisy)
+
     def train(self, client_id: int) -> tuple[Tensor, Tensor]:
         """The training examples of a client, as it sees them."""
         index_N = self.train_indices[client_id]

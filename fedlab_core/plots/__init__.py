@@ -25,8 +25,10 @@ from fedlab_core.plots.overlay import overlay
 from fedlab_core.plots.pareto import Setting, trade_off
 from fedlab_core.plots.privacy import attack_against_sparsity, attack_roc
 from fedlab_core.plots.records import rows
+from fedlab_core.plots.roc import roc_beside_gap
 from fedlab_core.plots.rounds import round_picture
 from fedlab_core.plots.savings import Saving, three_costs
+from fedlab_core.plots.seeds import seed_dots
 from fedlab_core.plots.style import format_bytes, format_flops, format_percent, format_points
 from fedlab_core.plots.subnetworks import gate_curves, share_curve, subnetworks
 from fedlab_core.plots.theatre import scene_picture
@@ -78,10 +80,12 @@ __all__ = [
     "planned_bytes",
     "planned_flops",
     "planned_sparsity",
+    "roc_beside_gap",
     "round_picture",
     "rows",
     "scene_picture",
     "schedule_curve",
+    "seed_dots",
     "share_curve",
     "size_bars",
     "sparsity_curve",

@@ -13,7 +13,7 @@ from fedlab_core.privacy.membership import (
     attacks,
     draw_suspects,
 )
-from fedlab_core.privacy.scores import auc_chance_std, roc_at, tpr_at
+from fedlab_core.privacy.scores import auc_chance_std, roc_at, roc_points, tpr_at
 
 __all__ = [
     "ACCESSES",
@@ -26,5 +26,6 @@ __all__ = [
     "draw_suspects",
     "features",
     "roc_at",
+    "roc_points",
     "tpr_at",
 ]

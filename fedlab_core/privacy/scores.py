@@ -30,6 +30,15 @@ def tpr_at(member_N: Truths, score_N: Numbers, fpr: float = LOW_FPR) -> float | 
     return float(tpr_T[fpr_T <= fpr].max())
 
 
+def roc_points(member_N: Truths, score_N: Numbers) -> list[tuple[float, float]]:
+    """(false positive rate, true positive rate) of every threshold: from nobody, (0, 0), to everybody accused, (1, 1).
+
+    Equal scores are accused together: one point for each different score, and the first.
+    """
+    fpr_T, tpr_T, _ = roc_curve(member_N, score_N, drop_intermediate=False)
+    return list(zip(fpr_T.tolist(), tpr_T.tolist(), strict=True))
+
+
 def roc_at(member_N: Truths, score_N: Numbers) -> Numbers:
     """True positive rates at false positive rates of 0, 1, ..., 100 %, [101]: `tpr_at` each, as steps."""
     fpr_T, tpr_T, _ = roc_curve(member_N, score_N, drop_intermediate=False)

@@ -1,6 +1,7 @@
 """A data set split over clients: training and test alike, and clients whose images differ."""
 
 import math
+from dataclasses import replace
 from time import process_time
 
 import pytest
@@ -36,6 +37,22 @@ def test_few_examples_are_drawn_from_all_that_a_client_has() -> None:
     assert not torch.equal(few.train_indices[0], data.at_most(30).train_indices[0])
     assert torch.equal(few.train_indices[0], data.at_most(30, seed=1).train_indices[0])
     assert few.test_indices is data.test_indices
+
+
+def test_random_labels_are_drawn_in_training_and_test_data_alike() -> None:
+    data = federate(DIGITS, partition="iid", num_clients=5, seed=0)
+    noisy = data.with_random_labels(0.5, seed=1)
+    for kept, before in ((noisy.dataset.y_train_N, DIGITS.y_train_N), (noisy.dataset.y_test_N, DIGITS.y_test_N)):
+        assert 0.35 < (kept != before).double().mean() < 0.55  # a tenth of those drawn anew is what it was
+    assert noisy.train_indices is data.train_indices
+    assert torch.equal(noisy.dataset.y_test_N, data.with_random_labels(0.5, seed=1).dataset.y_test_N)
+    assert not torch.equal(noisy.dataset.y_test_N, data.with_random_labels(0.5, seed=2).dataset.y_test_N)
+
+
+def test_ages_cannot_be_drawn_as_labels() -> None:
+    data = federate(replace(DIGITS, y_train_N=DIGITS.y_train_N.float()), partition="iid", num_clients=5, seed=0)
+    with pytest.raises(ValueError, match="has numbers to predict"):
+        data.with_random_labels(0.3)
 
 
 def test_seed_decides_and_unneeded_settings_do_not() -> None:

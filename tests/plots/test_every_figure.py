@@ -106,6 +106,8 @@ OTHERS: dict[str, Callable[[bool], go.Figure]] = {
     "paired": lambda dark: plots.paired_runs({"A": {0: 0.8, 1: 0.9}, "B": {0: 0.7}}, title="A and B", dark=dark),
     "three costs": lambda dark: plots.three_costs(SAVINGS, SAVINGS[0], dark=dark),
     "roc": lambda dark: plots.attack_roc({"black-box": [0.5] * 101}, {"black-box": 0.5}, dark=dark),
+    "seeds": lambda dark: plots.seed_dots({"equal rounds": {"A": [0.8, 0.9], "B": [0.7]}}, dark=dark),
+    "roc by hand": lambda dark: plots.roc_beside_gap({"dense": [(0, 0), (1, 1)]}, {"dense": (1.0, 0.5)}, dark=dark),
 }
 EMPTY: dict[str, Callable[[], go.Figure]] = {
     **{name: lambda make=make: make([], False) for name, make in OVER_ROUNDS.items()},
@@ -143,6 +145,8 @@ EMPTY: dict[str, Callable[[], go.Figure]] = {
     "three costs": lambda: plots.three_costs([]),
     "latency": lambda: plots.latency_bars({}, batch=32),
     "roc": lambda: plots.attack_roc({}, {}),
+    "seeds": lambda: plots.seed_dots({}),
+    "roc by hand": lambda: plots.roc_beside_gap({}, {}),
     "schedule of no rounds": lambda: plots.schedule_curve({"cubic": []}),
 }
 

@@ -3,7 +3,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from fedlab_core.privacy import auc_chance_std, roc_at, tpr_at
+from fedlab_core.privacy import auc_chance_std, roc_at, roc_points, tpr_at
 
 
 def test_few_false_alarms_by_hand() -> None:
@@ -26,6 +26,11 @@ def test_the_curve_by_hand() -> None:
     member_N = np.array([True, True, False, False, True, False, False])
     curve = roc_at(member_N, np.array([0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3]))
     assert curve.tolist() == [2 / 3] * 50 + [1] * 51
+
+
+def test_every_threshold_is_a_point_and_equal_scores_are_one() -> None:
+    member_N = np.array([True, False, True, False])
+    assert roc_points(member_N, np.array([0.9, 0.5, 0.5, 0.1])) == [(0, 0), (0, 0.5), (0.5, 1), (1, 1)]
 
 
 def test_equal_scores_cannot_be_told_apart() -> None:
