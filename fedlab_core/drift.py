@@ -135,6 +135,37 @@ def measure_drift(replays: Sequence[Replay], most: int = 30) -> Drift:
     )
 
 
+def mean_cosine(sent: Params, updates: Sequence[Update]) -> float:
+    """Mean cosine of the angle between the updates of every two clients: 1 where all go the same way.
+
+    Updates are as in `measure_drift`. NaN where fewer than two clients have moved.
+
+    Args:
+        sent: the model that the clients received.
+        updates: what came back.
+    """
+    moved_KP = _all_moved(sent, updates)
+    length_K1 = moved_KP.norm(dim=1, keepdim=True)
+    unit_KP = (moved_KP / length_K1)[length_K1.squeeze(1) > 0]
+    first, second = torch.triu_indices(len(unit_KP), len(unit_KP), offset=1)
+    return float((unit_KP @ unit_KP.T)[first, second].mean())
+
+
+def spread(sent: Params, updates: Sequence[Update]) -> float:
+    """How far apart the clients' models end up: root of the mean squared distance to their plain mean.
+
+    Args:
+        sent: the model that the clients received.
+        updates: what came back; at least one.
+    """
+    moved_KP = _all_moved(sent, updates)
+    return float((moved_KP - moved_KP.mean(0)).square().sum(1).mean().sqrt())
+
+
+def _all_moved(sent: Params, updates: Sequence[Update]) -> Tensor:
+    return torch.stack([_moved(update.params, sent, update.masks) for update in updates])
+
+
 def _moved(params: Params, sent: Params, masks: Masks) -> Tensor:
     """params - sent as one vector [P], zero where `masks` has pruned."""
     moved = {name: params[name].float() - weight.float() for name, weight in sent.items()}

@@ -1,9 +1,11 @@
 """Rounds computed again are the rounds that were; lengths, angles and places are those worked out by hand."""
 
+import math
+
 import pytest
 import torch
 
-from fedlab_core.drift import Replay, measure_drift, replay
+from fedlab_core.drift import Replay, mean_cosine, measure_drift, replay, spread
 from fedlab_core.experiment import Experiment
 from fedlab_core.lab import Federation
 from fedlab_core.rounds import initial_record, run_round
@@ -96,3 +98,22 @@ def test_more_clients_than_fit_are_left_out() -> None:
     assert measure_drift([made_up()], most=2).clients_N == [0, 2]
     with pytest.raises(ValueError, match="replays is empty"):
         measure_drift([])
+
+
+def test_the_mean_cosine_is_over_pairs_of_clients_that_moved() -> None:
+    sent, ways = server(1, 1, 0).params, [update(0, 3, 1, 0), update(1, 1, 5, 0), update(2, 0, 1, 0)]
+    assert mean_cosine(sent, ways) == pytest.approx((0 - 1 + 0) / 3)
+    assert mean_cosine(sent, [*ways, update(3, 1, 1, 0)]) == pytest.approx(-1 / 3)
+    assert mean_cosine(sent, [update(0, 2, 1, 0), update(1, 9, 1, 0)]) == pytest.approx(1)
+    assert math.isnan(mean_cosine(sent, ways[:1]))
+
+
+def test_what_a_client_does_not_send_has_not_moved_its_cosine() -> None:
+    sent = server(1, 1, 0).params
+    assert mean_cosine(sent, [update(0, 1, 2, 0), update(1, 0, 4, 0, kept=(False, True, True))]) == pytest.approx(1)
+
+
+def test_the_spread_is_the_distance_to_the_mean_of_the_clients() -> None:
+    sent = server(1, 1, 0).params
+    assert spread(sent, [update(0, 4, 1, 0), update(1, 0, 1, 0)]) == pytest.approx(2)
+    assert spread(sent, [update(0, 4, 1, 0)] * 3) == 0

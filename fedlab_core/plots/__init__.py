@@ -15,7 +15,7 @@ from fedlab_core.plots.costs import encoding_bars, encoding_sweep, flops_bars, l
 from fedlab_core.plots.curves import accuracy_curve, bytes_ledger, loss_curve, sparsity_curve
 from fedlab_core.plots.data import client_images, image_grid, label_heatmap, size_bars
 from fedlab_core.plots.design import density_bars, feasible_region, planned_bytes, planned_flops, planned_sparsity
-from fedlab_core.plots.drift import drift_scatter, update_map
+from fedlab_core.plots.drift import drift_grid, drift_scatter, update_map
 from fedlab_core.plots.filters import filter_pictures
 from fedlab_core.plots.gates import device_channels_heatmap, open_frequency_heatmap, used_weights_heatmap
 from fedlab_core.plots.layers import kept_changes_bars, layer_density_heatmap, overlap_heatmap
@@ -24,6 +24,8 @@ from fedlab_core.plots.network import network_picture
 from fedlab_core.plots.overlay import overlay
 from fedlab_core.plots.pareto import Setting, trade_off
 from fedlab_core.plots.privacy import attack_against_sparsity, attack_roc
+from fedlab_core.plots.pruning import accuracy_against_density, mask_row, pruned_network
+from fedlab_core.plots.quadratics import Walker, settling_curve, walk_picture
 from fedlab_core.plots.records import rows
 from fedlab_core.plots.roc import roc_beside_gap
 from fedlab_core.plots.rounds import round_picture
@@ -39,7 +41,9 @@ __all__ = [
     "Choice",
     "Saving",
     "Setting",
+    "Walker",
     "accuracy_against",
+    "accuracy_against_density",
     "accuracy_curve",
     "attack_against_sparsity",
     "attack_roc",
@@ -52,6 +56,7 @@ __all__ = [
     "confusion_heatmap",
     "density_bars",
     "device_channels_heatmap",
+    "drift_grid",
     "drift_scatter",
     "encoding_bars",
     "encoding_sweep",
@@ -71,6 +76,7 @@ __all__ = [
     "layer_density_heatmap",
     "loss_curve",
     "mask_map",
+    "mask_row",
     "network_picture",
     "open_frequency_heatmap",
     "overlap_heatmap",
@@ -80,12 +86,14 @@ __all__ = [
     "planned_bytes",
     "planned_flops",
     "planned_sparsity",
+    "pruned_network",
     "roc_beside_gap",
     "round_picture",
     "rows",
     "scene_picture",
     "schedule_curve",
     "seed_dots",
+    "settling_curve",
     "share_curve",
     "size_bars",
     "sparsity_curve",
@@ -97,4 +105,5 @@ __all__ = [
     "update_map",
     "used_weights_heatmap",
     "vote_bars",
+    "walk_picture",
 ]

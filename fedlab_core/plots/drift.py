@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import plotly.graph_objects as go
 
-from fedlab_core.plots.style import RUNS, VERMILLION, format_percent, theme
+from fedlab_core.plots.style import CIVIDIS, RUNS, VERMILLION, format_percent, theme
 from fedlab_core.plots.theme import nothing_yet, sheet
 
 if TYPE_CHECKING:
@@ -99,6 +99,45 @@ def update_map(drift: Drift | None, labels: Mapping[int, str] | None = None, *, 
     )
     figure.update_xaxes(title_text=f"first axis ({format_percent(drift.explained_2[0])})")
     return figure.update_yaxes(title_text=f"second axis ({format_percent(drift.explained_2[1])})")
+
+
+def drift_grid(cells: Mapping[tuple[str, str], tuple[float, float]], *, dark: bool = False) -> go.Figure:
+    """How alike the directions of the clients' updates are, and how far apart their models end up, by setting.
+
+    Args:
+        cells: mean cosine and spread (`fedlab_core.drift.mean_cosine`, `spread`) by row and column, e.g. skew and
+            local epochs; every row has every column.
+        dark: for a dark background.
+    """
+    if not cells:
+        return nothing_yet("No rounds to compare", "Run a round under each setting.", key="drift-grid", dark=dark)
+    rows, columns = (list(dict.fromkeys(names)) for names in zip(*cells, strict=True))
+    cosines = {cell: cosine for cell, (cosine, _) in cells.items()}
+    low, high = min(cosines, key=cosines.__getitem__), max(cosines, key=cosines.__getitem__)
+    ends = [f"{cosines[cell]:.2f} with {', '.join(cell)}" for cell in (low, high)]
+    figure = sheet(
+        f"Two clients' updates have cosine {ends[0]}, and {ends[1]}",
+        key="drift-grid",
+        dark=dark,
+        subtitle="Colour: mean cosine over pairs of clients. Spread: distance of the clients' models to their mean.",
+        height=170 + 60 * len(rows),
+    )
+    figure.add_heatmap(
+        z=[[cells[row, column][0] for column in columns] for row in rows],
+        x=columns,
+        y=rows,
+        text=[["cosine {:.2f}<br>spread {:.2f}".format(*cells[row, column]) for column in columns] for row in rows],
+        texttemplate="%{text}",
+        colorscale=CIVIDIS,
+        zmin=0,
+        zmax=1,
+        colorbar={"title": {"text": "cosine"}},
+        hovertemplate="%{y}, %{x}: %{text}<extra></extra>",
+        xgap=2,
+        ygap=2,
+    )
+    figure.update_xaxes(type="category", showgrid=False)
+    return figure.update_yaxes(type="category", autorange="reversed", showgrid=False)
 
 
 def _by_number(label: str) -> tuple[int, str]:

@@ -53,6 +53,18 @@ def largest(scores: Params, densities: dict[str, float]) -> Masks:
     return masks
 
 
+def largest_overall(scores: Params, count: int) -> Masks:
+    """The `count` largest of all scores together, exactly: among equals, those that come first stay.
+
+    Nothing keeps a tensor from losing all its entries. `masks.drop_lowest` keeps ties, and one entry of each tensor.
+    """
+    flat = torch.cat([score.flatten() for score in scores.values()])
+    kept = torch.zeros(len(flat), dtype=torch.bool)
+    kept[flat.argsort(descending=True, stable=True)[:count]] = True
+    parts = kept.split([score.numel() for score in scores.values()])
+    return {name: part.view_as(score) for part, (name, score) in zip(parts, scores.items(), strict=True)}
+
+
 def _checked(density: float) -> float:
     if not 0 < density <= 1:
         raise ValueError(f"density is {density}; allowed is 0 < density <= 1")

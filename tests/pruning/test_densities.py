@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedlab_core.models import build_model, init_params
-from fedlab_core.pruning.densities import DENSITIES, erk, largest, uniform
+from fedlab_core.pruning.densities import DENSITIES, erk, largest, largest_overall, uniform
 from fedlab_core.pruning.masks import prunable_names, sparsity
 
 PARAMS, _ = init_params(build_model("cnn6", (3, 32, 32), 10), torch.Generator().manual_seed(0))
@@ -50,3 +50,19 @@ def test_largest_takes_the_largest_and_never_nothing() -> None:
 def test_a_density_that_cannot_be_is_refused(density: float) -> None:
     with pytest.raises(ValueError, match="allowed is 0 < density <= 1"):
         erk(PARAMS, NAMES, density)
+
+
+@given(st.integers(0, 10))
+def test_exactly_so_many_of_all_tensors_are_kept_whatever_the_ties(count: int) -> None:
+    scores = {"a": torch.tensor([[1.0, 2.0], [2.0, 2.0]]), "b": torch.tensor([2.0, 0.0, 0.0, 0.0, 3.0, 0.0])}
+    masks = largest_overall(scores, count)
+    assert sum(int(mask.sum()) for mask in masks.values()) == count
+    kept = torch.cat([score[masks[name]] for name, score in scores.items()])
+    gone = torch.cat([score[~masks[name]] for name, score in scores.items()])
+    assert not len(kept) or not len(gone) or kept.min() >= gone.max()
+
+
+def test_among_equals_the_first_stay() -> None:
+    masks = largest_overall({"a": torch.tensor([[1.0, 2.0], [2.0, 2.0]]), "b": torch.tensor([2.0])}, 2)
+    assert masks["a"].tolist() == [[False, True], [True, False]]
+    assert masks["b"].tolist() == [False]
