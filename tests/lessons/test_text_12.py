@@ -58,3 +58,17 @@ def test_two_reports_are_fair_two_are_not_and_the_last_one_is_complete() -> None
     assert judged == [True, True, False, False], verdicts
     assert names["missing"](names["report"]) == []
     assert len(names["missing"](names["draft"])) >= 5
+
+
+@pytest.mark.slow
+def test_each_of_the_three_systems_saves_something_else() -> None:
+    seen = finished(notebook("12"))["seen"]
+    dense, sparse, adaptive, device = (seen[name] for name in ("FedAvg", "FedSparsify", "adaptive", "device-wise"))
+    model, own, up, down, flops = range(5)
+    assert device[model] < min(one[model] for one in (dense, sparse, adaptive)) - 0.03
+    assert device[own] == pytest.approx(dense[own], abs=0.03)
+    assert sparse[up] / dense[up] == pytest.approx(sparse[down] / dense[down], abs=0.02)
+    assert sparse[up] / dense[up] == pytest.approx(0.55, abs=0.06)
+    assert (adaptive[up] / dense[up], adaptive[down] / dense[down]) == pytest.approx((0.5, 1), abs=0.06)
+    assert device[up] / dense[up] > 0.75
+    assert (sparse[flops], device[flops], adaptive[flops]) == pytest.approx((0.2, 0.2, 1), abs=0.02)

@@ -55,6 +55,14 @@ STORIES = [
         right="def aggregate(updates):\n    total = sum(u.num_examples for u in updates)\n"
         f"    return {MEAN.format(share='u.num_examples / total')}",
     ),
+    Story(
+        lesson="08",
+        slider="server p_s",
+        exercise="08.2",
+        wrong="def straight_through(y_C):\n    return (y_C >= 0.5).float()",
+        law="backward, a gradient gets through at all",
+        right="def straight_through(y_C):\n    return (y_C >= 0.5).float() + y_C - y_C.detach()",
+    ),
 ]
 
 
@@ -170,7 +178,7 @@ def test_a_student_works_through_a_notebook(story: Story, lab: Lab, open_page: A
     handle.focus()
     start = time.monotonic()
     for _ in range(3):
-        page.keyboard.press("ArrowRight")
+        page.keyboard.press("ArrowLeft")
     page.wait_for_function(
         "([one, before]) => one.innerText !== before",
         arg=[explorer.locator(".widget-label").last.element_handle(), words],
