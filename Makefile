@@ -9,8 +9,8 @@ COV_MIN ?= 90
 FOLDER ?= notebooks
 BENCHMARKS ?= $(shell grep -l __main__ benchmarks/*.py)
 
-# Two test processes with one thread each: more threads would only compete for the same cores. In the order of the files,
-# which begins with the browser's: the longest files come first, and no process waits long for the other in the end.
+# Two test processes with one thread each: more threads would only compete for the same cores. Files are given out in their
+# order, the slow ones from the notebooks and the browser on: the longest come first, and no process waits long in the end.
 PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
@@ -29,7 +29,7 @@ app: $(INSTALLED) ## open the dashboard (PORT=8600 chooses the port)
 # The fast tests alone cover the core; counting lines in the slow ones, too, would only make them slower.
 test: $(INSTALLED) ## run all tests; the fast ones cover at least COV_MIN=90 % of the branches of fedlab_core
 	$(PYTEST) -m "not slow" --cov=fedlab_core --cov-branch --cov-fail-under=$(COV_MIN)
-	$(PYTEST) -m slow
+	$(PYTEST) -m slow tests/notebooks tests
 
 quick: $(INSTALLED) ## run the fast tests, in under two minutes
 	$(PYTEST) -m "not slow"

@@ -24,6 +24,13 @@ LIMIT_S = 60
 """A notebook may compute for so long on two cores. Computing time is what is tested, for waiting is not its fault."""
 PATIENCE_S = 240
 MAX_LINES = 15
+FRESH = """
+import os, pathlib
+
+def pytest_runtest_setup(item):
+    pathlib.Path(os.environ["FEDLAB_PROGRESS"]).unlink(missing_ok=True)
+"""
+"""What one notebook has passed must not be seen in the next."""
 
 each_notebook = pytest.mark.parametrize("source", SOURCES, ids=[source.stem for source in SOURCES])
 
@@ -36,17 +43,18 @@ def text(notebook: NotebookNode) -> str:
     return "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
 
 
-def run(notebook: NotebookNode, folder: Path, name: str) -> NotebookNode:
-    """Execute under nbmake, in a process of its own; the outputs are kept."""
-    file = folder / f"{name}.ipynb"
-    file.write_text(text_of(notebook), encoding="utf-8")
-    (folder / "progress.json").unlink(missing_ok=True)
+def run(folder: Path, **notebooks: NotebookNode) -> list[NotebookNode]:
+    """Execute notebooks under nbmake, each in a fresh kernel and with no progress made yet; the outputs are kept."""
+    files = [folder / f"{name}.ipynb" for name in notebooks]
+    for file, notebook in zip(files, notebooks.values(), strict=True):
+        file.write_text(text_of(notebook), encoding="utf-8")
     (folder / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
+    (folder / "conftest.py").write_text(FRESH)
     command = [sys.executable, "-m", "pytest", "--nbmake", "--overwrite", f"--nbmake-timeout={PATIENCE_S}"]
     environment = unmeasured(FEDLAB_PROGRESS=str(folder / "progress.json"), OMP_NUM_THREADS="1")
     before = os.times()
     done = subprocess.run(
-        [*command, "-q", "-p", "no:cacheprovider", file.name],
+        [*command, "-q", "-p", "no:cacheprovider", *(file.name for file in files)],
         cwd=folder,
         env=environment,
         capture_output=True,
@@ -56,10 +64,11 @@ def run(notebook: NotebookNode, folder: Path, name: str) -> NotebookNode:
     )
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     after = os.times()
-    assert after.children_user + after.children_system - before.children_user - before.children_system < LIMIT_S
-    executed = nbformat.read(file, as_version=4)
-    streams = [output for cell in code(executed) for output in cell.outputs if output.output_type == "stream"]
-    assert [output.text for output in streams if output.name == "stderr"] == []
+    spent = after.children_user + after.children_system - before.children_user - before.children_system
+    assert spent < LIMIT_S * len(files)
+    executed = [nbformat.read(file, as_version=4) for file in files]
+    outputs = [output for notebook in executed for cell in code(notebook) for output in cell.outputs]
+    assert [output.text for output in outputs if output.output_type == "stream" and output.name == "stderr"] == []
     return executed
 
 
@@ -91,11 +100,10 @@ def asked(source: Path) -> set[str]:
 @each_notebook
 def test_it_runs_solved_and_unsolved_and_says_the_same_both_times(source: Path, tmp_path: Path) -> None:
     """Until a student's function passes, the cells after it use ours: so both runs have to give the same texts."""
-    solved = run(solution_notebook(source), tmp_path, source.stem)
+    solved, unsolved = run(tmp_path, solved=solution_notebook(source), unsolved=student_notebook(source))
     said = reports(solved)
     assert said.keys() == asked(source)
     assert [line for line in said.values() if "passed, all" not in line] == []
-    unsolved = run(student_notebook(source), tmp_path, source.stem)
     said = reports(unsolved)
     assert said.keys() == asked(source)
     assert [line for line in said.values() if "not written yet" not in line] == []

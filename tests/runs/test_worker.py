@@ -174,6 +174,7 @@ def test_a_worker_that_is_asked_to_end_leaves_its_run(store, tiny, monkeypatch, 
             signal.raise_signal(number)
 
     monkeypatch.setattr(RunStore, "save_round", save_and_ask)
+    monkeypatch.setattr(worker, "NICE", 0)  # a process that has made way cannot take it back
     first, second = store.create(tiny), store.create(tiny)
     try:
         worker.main(["--store", str(store.path)])
