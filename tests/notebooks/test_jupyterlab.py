@@ -161,7 +161,7 @@ def _idle(page: Any) -> None:
 def test_a_student_works_through_a_notebook(story: Story, lab: Lab, open_page: Any) -> None:
     playwright = pytest.importorskip("playwright.sync_api")
     (file,) = lab.folder.glob(f"{story.lesson}_*.ipynb")
-    page = open_page(f"{lab.url}/lab/tree/{file.name}")
+    page = open_page(f"{lab.url}/lab/workspaces/{story.lesson}/tree/{file.name}")
     page.locator("#jp-main-statusbar").get_by_text("| Idle").wait_for()
     page.locator(".lm-MenuBar-item", has_text=re.compile("^Run$")).click()
     picture(page, f"lab-{story.lesson}-menu")
