@@ -62,7 +62,6 @@ def page() -> None:
     for place, run in zip(st.columns(LAST_RUNS), runs[:LAST_RUNS], strict=False):
         with place.container(border=True, height="stretch"):
             _last_run(run)
-    st.subheader("The course", anchor=False)
     _course()
 
 
@@ -88,6 +87,9 @@ def _cards() -> None:
 def _course() -> None:
     """How far whoever owns this machine has come with the notebooks."""
     standing = my_progress()
+    if not standing.total:  # the notebooks are part of the repository, not of the library
+        return
+    st.subheader("The course", anchor=False)
     st.markdown(f"`make notebooks` opens guided notebooks in which you write the methods yourself. {standing.sentence}")
     with st.expander("Exercises passed on this machine", icon=":material/checklist:"):
         st.dataframe(standing.rows(), hide_index=True)
