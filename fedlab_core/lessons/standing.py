@@ -50,7 +50,9 @@ class Standing:
         ]
 
     def __repr__(self) -> str:
-        lines = [f"{row['notebook']:36} {row['exercises']}" for row in self.rows()]
+        rows = self.rows()
+        widest = max((len(row["notebook"]) for row in rows), default=0)
+        lines = [f"{row['notebook']:{widest}}   {row['exercises']}" for row in rows]
         return "\n".join([*lines, self.sentence])
 
     def _repr_markdown_(self) -> str:
