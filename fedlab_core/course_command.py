@@ -45,12 +45,14 @@ def grade(
     """
     from tqdm import tqdm
 
-    from fedlab_core.lessons.grade import Mark, judged, tasks, write_details, write_marks
+    from fedlab_core.lessons.grade import Mark, judged, left_out, tasks, write_details, write_marks
     from fedlab_core.lessons.sandbox import Limits
 
     limits = Limits(whole_number("--seconds", seconds, 1, 600), whole_number("--megabytes", megabytes, 100, 100_000))
     todo = tasks(folder)
     details = to.with_name(f"{to.stem}-details.csv")
+    with to.open("a"), details.open("a"):
+        pass  # what cannot be written is said now, and not after all the work
     marks: list[Mark] = []
     try:
         for mark in tqdm(judged(todo, limits), total=len(todo), desc="answers", unit="answer"):
@@ -60,4 +62,6 @@ def grade(
         write_details(marks, details)
     passed = sum(mark.verdict.outcome == "passed" for mark in marks)
     students = len({task.student for task in todo})
+    if nothing := left_out(folder, todo):
+        typer.echo(f"No notebook of the course is in: {', '.join(nothing)}", err=True)
     typer.echo(f"{students} students, {passed} of {len(todo)} answers passed: {to}, and why: {details}")

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import NamedTuple, get_args
 
 from fedlab_core.lessons.checks import exercises
-from fedlab_core.lessons.sandbox import Host, Limits, Outcome, Verdict
+from fedlab_core.lessons.classroom import notebooks
+from fedlab_core.lessons.host import Host
+from fedlab_core.lessons.sandbox import Limits, Outcome, Verdict
 from fedlab_core.processes import default_processes
 
 LESSON = re.compile(r"(?<!\d)(\d\d)_(?=[a-z])")
@@ -48,7 +50,7 @@ def tasks(folder: Path) -> list[Task]:
         raise ValueError(f"FOLDER is {str(folder)!r}; allowed is a folder of submissions")
     known, found = exercises(), []
     for file in sorted(folder.rglob("*.ipynb")):
-        path, lesson = file.relative_to(folder), LESSON.search(file.name)
+        path, lesson = file.relative_to(folder), _lesson(file.name)
         hidden = any(part.startswith(".") for part in path.parts)  # .ipynb_checkpoints
         if lesson and not hidden and not file.is_symlink():
             before = file.name[: lesson.start()].strip(" _-.")
@@ -60,6 +62,21 @@ def tasks(folder: Path) -> list[Task]:
             "student, in which notebooks have their names from the course, like 01_fedavg_from_scratch.ipynb"
         )
     return sorted(found, key=lambda task: (task.student, task.number))
+
+
+def left_out(folder: Path, todo: Iterable[Task]) -> list[str]:
+    """Folders in which there is nothing to grade: somebody has handed in something else, or under another name."""
+    students = {task.student for task in todo}
+    folders = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return [name.encode("utf-8", "replace").decode() for name in folders if name not in students]
+
+
+def _lesson(name: str) -> re.Match[str] | None:
+    """Where a notebook's own name begins: a name that the course has, else whatever looks like one."""
+    found = list(LESSON.finditer(name))
+    ours = tuple("_".join(file.stem.split("_")[:2]) for file in notebooks().values())
+    known = [match for match in found if name.startswith(ours, match.start())]
+    return next(iter(known or found), None)
 
 
 def judged(todo: Sequence[Task], limits: Limits, hosts: int | None = None) -> Iterator[Mark]:
@@ -80,7 +97,8 @@ def judged(todo: Sequence[Task], limits: Limits, hosts: int | None = None) -> It
             free.put(host)
 
     count = min(hosts or default_processes(), len(todo))
-    with ExitStack() as stack, ThreadPoolExecutor(count) as pool:
+    # Hosts are ended before the pool is, which waits for its threads: whoever stops early waits for no answer.
+    with ThreadPoolExecutor(count) as pool, ExitStack() as stack:
         for _ in range(count):
             free.put(stack.enter_context(Host()))
         waiting = [pool.submit(judge, task) for task in todo]
@@ -88,7 +106,7 @@ def judged(todo: Sequence[Task], limits: Limits, hosts: int | None = None) -> It
             for done in as_completed(waiting):
                 yield done.result()
         finally:
-            pool.shutdown(cancel_futures=True)
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def best(marks: Iterable[Mark]) -> dict[tuple[str, str], Mark]:
@@ -104,7 +122,7 @@ def write_marks(marks: Iterable[Mark], file: Path) -> None:
     chosen = best(marks)
     numbers = sorted({number for _, number in chosen})
     students = sorted({student for student, _ in chosen})
-    with file.open("w", newline="", encoding="utf-8") as stream:
+    with file.open("w", newline="", encoding="utf-8", errors="replace") as stream:
         writer = csv.writer(stream)
         writer.writerow(["student", "passed", "of", *numbers])
         for student in students:
@@ -115,7 +133,7 @@ def write_marks(marks: Iterable[Mark], file: Path) -> None:
 def write_details(marks: Iterable[Mark], file: Path) -> None:
     """A line for each mark: which law, on which input, expected and got, and the first hint."""
     fields = ("law", "given", "expected", "got", "hint")
-    with file.open("w", newline="", encoding="utf-8") as stream:
+    with file.open("w", newline="", encoding="utf-8", errors="replace") as stream:
         writer = csv.writer(stream)
         writer.writerow(["student", "exercise", "outcome", *fields, "notebook"])
         for (student, number), (task, verdict) in best(marks).items():

@@ -1,10 +1,11 @@
 """Answers of others, judged where they can do little harm: each in a process of its own, with little time and memory.
 
-A `Host` is a process that has loaded the checks; for each answer it forks a guest, in which the student's code runs:
-in an empty folder, without input and output, with limits on time, memory and files. The guest's report comes back as
-JSON, and its process group is killed, whatever it did. That guards against accidents and pranks, endless loops,
-`os._exit`, ten gigabytes at once; it is no fortress. Code that is out for it could reach files and network as the user
-who grades, or forge its own report: grade what strangers send in a container that has nothing to lose.
+This is the program of a host (`host.Host`), which has loaded the checks. For each answer it forks a guest, in which the
+student's code runs: in an empty folder, without input and output, with limits on time, memory and files. The guest's
+report comes back as JSON, and its process group is killed, whatever it did; on Linux all that it has started, too. That
+guards against accidents and pranks, endless loops, `os._exit`, ten gigabytes at once; it is no fortress. Code that is
+out for it could reach files and network as the user who grades, or forge its own report: grade what strangers send in a
+container that has nothing to lose.
 
 Forking is what makes it quick, so it needs Linux, macOS or WSL; macOS does not enforce the limit on memory.
 """
@@ -17,7 +18,6 @@ import os
 import runpy
 import select
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -28,6 +28,7 @@ from typing import Any, Literal, get_args
 from fedlab_core.lessons.checks import check, exercises
 from fedlab_core.lessons.checks.progress import VARIABLE
 from fedlab_core.lessons.excerpt import ExcerptError, code_cells, excerpt
+from fedlab_core.lessons.orphans import adopt_orphans, die_with_parent, kill_children
 
 Outcome = Literal["passed", "failed", "unwritten", "missing", "stopped"]
 MAX_NOTEBOOK_BYTES, MAX_FILE_BYTES, MAX_REPORT_BYTES = 50_000_000, 10_000_000, 100_000
@@ -67,44 +68,10 @@ class Limits:
         return 2 * self.seconds + 5
 
 
-class Host:
-    """A process that judges answers, one after the other; a context manager. Starting takes some seconds."""
-
-    def __init__(self) -> None:
-        """Raises ValueError where processes cannot be forked."""
-        if not hasattr(os, "fork"):
-            raise ValueError("grading forks processes, which Windows cannot: use Linux, macOS or WSL")
-        self._start()
-
-    def __enter__(self) -> Host:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.communicate()
-
-    def judge(self, notebook: Path, number: str, limits: Limits) -> Verdict:
-        """The verdict on the answer to exercise `number` in `notebook`."""
-        job = {"notebook": str(notebook.resolve()), "number": number, **asdict(limits)}
-        assert self._process.stdin
-        assert self._process.stdout
-        with contextlib.suppress(OSError):
-            self._process.stdin.write(json.dumps(job).encode() + b"\n")
-            self._process.stdin.flush()
-        if line := self._process.stdout.readline():
-            return Verdict(**json.loads(line))
-        self.__exit__()  # the system killed it, for want of memory perhaps
-        self._start()
-        return Verdict("stopped", "its process was killed by the system")
-
-    def _start(self) -> None:
-        command = [sys.executable, "-m", "fedlab_core.lessons.sandbox"]
-        one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=one_thread)
-
-
 def main() -> None:
-    """The host's own program: a job a line comes in, a verdict a line goes out."""
+    """A job a line comes in, a verdict a line goes out."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    adopt_orphans()
     exercises()
     for line in sys.stdin:
         job = json.loads(line)
@@ -119,18 +86,27 @@ def _fork(notebook: str, number: str, limits: Limits) -> Verdict:
         if not guest:
             os.close(ours)
             _guest(Path(notebook), number, limits, theirs, folder)
-        os.close(theirs)
-        said = _listen(ours, time.monotonic() + limits.patience_s)
-        os.close(ours)
-        # Until it is waited for, the number of the process is its own, so no stranger can be hit.
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(guest, signal.SIGKILL)
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(guest, signal.SIGKILL)
-        status = os.waitstatus_to_exitcode(os.waitpid(guest, 0)[1])
+        try:
+            os.close(theirs)
+            said = _listen(ours, time.monotonic() + limits.patience_s)
+        finally:
+            os.close(ours)
+            status = _see_off(guest)
     if said is None:
         return Verdict("stopped", f"it did not come to an end in {limits.patience_s:g} s")
     return _verdict(said) or Verdict("stopped", f"it ended its process before there was a result (status {status})")
+
+
+def _see_off(guest: int) -> int:
+    """End a guest and all that it has started; its exit status."""
+    # Until it is waited for, the number of the process is its own, so no stranger can be hit.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(guest, signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(guest, signal.SIGKILL)
+    status = os.waitstatus_to_exitcode(os.waitpid(guest, 0)[1])
+    kill_children()
+    return status
 
 
 def _listen(pipe: int, deadline: float) -> bytes | None:
@@ -158,7 +134,9 @@ def _verdict(said: bytes) -> Verdict | None:
 def _guest(notebook: Path, number: str, limits: Limits, pipe: int, folder: str) -> None:
     """The guest's whole life; it never returns."""
     try:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.setsid()
+        die_with_parent()
         _confine(limits, folder, pipe)
         said = json.dumps(asdict(_judge(notebook, number, limits))).encode()
         while said:
@@ -197,7 +175,7 @@ def _judge(notebook: Path, number: str, limits: Limits) -> Verdict:
     try:
         if notebook.stat().st_size > MAX_NOTEBOOK_BYTES:
             return Verdict("missing", f"the notebook is larger than {MAX_NOTEBOOK_BYTES // 10**6} MB")
-        code, name = excerpt(code_cells(notebook.read_text("utf-8", errors="replace")), number, exercise.name)
+        code, name = excerpt(code_cells(notebook.read_text("utf-8-sig", errors="replace")), number, exercise.name)
     except (ExcerptError, OSError) as error:
         return Verdict("missing", str(error))
     answer = Path("answer.py")

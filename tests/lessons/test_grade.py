@@ -6,6 +6,9 @@ import csv
 import inspect
 import json
 import os
+import signal
+import subprocess
+import sys
 import textwrap
 import time
 from collections.abc import Callable
@@ -18,8 +21,9 @@ from typer.testing import CliRunner
 from fedlab_core.cli import app
 from fedlab_core.lessons.checks import exercises
 from fedlab_core.lessons.excerpt import ExcerptError, code_cells, excerpt
-from fedlab_core.lessons.grade import Mark, Task, best, tasks, write_details, write_marks
-from fedlab_core.lessons.sandbox import Host, Limits, Verdict
+from fedlab_core.lessons.grade import Mark, Task, best, left_out, tasks, write_details, write_marks
+from fedlab_core.lessons.host import Host
+from fedlab_core.lessons.sandbox import Limits, Verdict
 
 from .answers import RIGHT, WRONG
 from .cells import notebook
@@ -147,6 +151,50 @@ def test_the_courses_own_notebooks_are_unwritten_and_its_solutions_pass(host: Ho
         assert verdict.outcome == "passed", (task.number, verdict)
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux hands over processes that have left their group")
+def test_what_an_answer_has_started_does_not_outlive_it(host: Host, tmp_path: Path) -> None:
+    file = tmp_path / "pids"
+    start = "import subprocess\npid = subprocess.Popen(['sleep', '600'], start_new_session=True).pid\n"
+    handed = handed_in(tmp_path, answer(start + f"open({str(file)!r}, 'a').write(f'{{pid}} ')\nreturn {{}}"))
+    assert host.judge(handed, "01.1", QUICK).outcome == "failed"
+    pids = file.read_text().split()
+    assert pids
+    assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+
+
+@pytest.mark.slow
+def test_ctrl_c_leaves_the_marks_so_far_and_nothing_else(tmp_path: Path) -> None:
+    table, asleep = tmp_path / "marks.csv", tmp_path / "pid"
+    handed_in(tmp_path / "class" / "Ada", source_of(RIGHT["01.1"][0], "aggregate"))
+    slow = f"import os, time\nopen({str(asleep)!r}, 'w').write(str(os.getpid()))\ntime.sleep(600)"
+    handed_in(tmp_path / "class" / "Bob", answer(slow))
+    command = [sys.executable, "-m", "fedlab_core.cli", "course", "grade", str(tmp_path / "class"), "--to", str(table)]
+    options = {"cwd": ROOT, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    with subprocess.Popen([*command, "--seconds", "60"], start_new_session=True, **options) as grading:  # type: ignore[call-overload]
+        deadline = time.monotonic() + 60
+        while not (asleep.exists() and asleep.read_text()) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        time.sleep(2)  # Ada's answer takes less
+        os.killpg(grading.pid, signal.SIGINT)
+        said, _ = grading.communicate(timeout=30)
+    assert grading.returncode == 130
+    assert "Traceback" not in said
+    assert table.read_text("utf-8").splitlines() == ["student,passed,of,01.1", "Ada,1,1,passed"]
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(asleep.read_text()), 0)
+
+
+@pytest.mark.slow
+def test_nothing_is_imported_from_where_one_happens_to_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    (tmp_path / "torch.py").write_text("raise SystemExit('a file that somebody has handed in')")
+    with Host() as one:
+        file = handed_in(tmp_path, source_of(RIGHT["01.1"][0], "aggregate"))
+        assert one.judge(file, "01.1", QUICK).outcome == "passed"
+
+
 def test_only_what_the_function_needs_is_taken() -> None:
     source = cells(
         "import torch\nimport json",
@@ -161,6 +209,21 @@ def test_only_what_the_function_needs_is_taken() -> None:
     assert code == (
         "import torch\n\nhalf = 0.5\n\ndef helper(x):\n    return x * half\n\n"
         "@staticmethod\ndef mine(x):\n    slow = helper(x)\n    return torch.tensor(slow)\n"
+    )
+
+
+def test_what_fills_a_helper_is_taken_and_what_calls_a_library_is_not() -> None:
+    source = cells(
+        "from math import *\nimport torch",
+        "weights = {}\nfor k in range(3):\n    weights[k] = sqrt(k)",
+        "seen = []\nseen.append(1)\nother = []\nother.append(1)",
+        "torch.save(1, 'file')",
+        "%%time\n" + answer("return torch.tensor(weights[0] + seen[0])"),
+    )
+    code, _ = excerpt(code_cells(source), "01.1", "aggregate")
+    assert code == (
+        "from math import *\n\nimport torch\n\nweights = {}\n\nfor k in range(3):\n    weights[k] = sqrt(k)\n\n"
+        "seen = []\n\nseen.append(1)\n\n" + answer("return torch.tensor(weights[0] + seen[0])") + "\n"
     )
 
 
@@ -192,6 +255,30 @@ def test_students_are_folders_or_the_beginnings_of_names(tmp_path: Path) -> None
     handed_in(tmp_path, name="Bob-01_fedavg (2).ipynb")
     handed_in(tmp_path, name="notes.ipynb")
     assert [(task.student, task.number) for task in tasks(tmp_path)] == [("Ada", "01.1"), ("Bob", "01.1")]
+
+
+def test_numbers_of_others_before_the_name_do_not_count(tmp_path: Path) -> None:
+    handed_in(tmp_path / "Ada", name="hw03_ada_01_fedavg_from_scratch.ipynb")
+    handed_in(tmp_path / "Bob", name="answers.ipynb")
+    todo = tasks(tmp_path)
+    assert [task.number for task in todo] == ["01.1"]
+    assert left_out(tmp_path, todo) == ["Bob"]
+
+
+def test_what_cannot_be_written_is_said_before_the_work(tmp_path: Path) -> None:
+    handed_in(tmp_path / "class" / "Ada", answer("return x"))
+    for to in (tmp_path, tmp_path / "nowhere" / "marks.csv"):
+        result = CliRunner().invoke(app, ["course", "grade", str(tmp_path / "class"), "--to", str(to)])
+        assert result.exit_code == 2
+        assert "answers" not in result.output  # no bar of progress
+
+
+def test_names_and_texts_that_are_no_text_are_written_all_the_same(tmp_path: Path) -> None:
+    mark = Mark(Task("\udcff", Path("\udcff.ipynb"), "01.1"), Verdict("failed", got="\ud800"))
+    write_marks([mark], tmp_path / "marks.csv")
+    write_details([mark], tmp_path / "details.csv")
+    assert (tmp_path / "marks.csv").read_text("utf-8").endswith("?,0,1,failed\n")
+    assert "?,01.1,failed,,,,?,,?.ipynb" in (tmp_path / "details.csv").read_text("utf-8")
 
 
 def test_a_folder_without_notebooks_is_refused_in_a_sentence(tmp_path: Path) -> None:
