@@ -41,7 +41,7 @@ check: $(INSTALLED) ## style and types: ruff and mypy
 
 notebooks: $(INSTALLED) ## open the course in JupyterLab (FOLDER=notebooks)
 	@$(PY) -m jupyter labextension disable --level=sys_prefix "@jupyterlab/apputils-extension:announcements" >/dev/null 2>&1
-	$(PY) -m jupyterlab $(FOLDER) --LabApp.news_url=None \
+	$(PY) -m jupyterlab "$(FOLDER)" --LabApp.news_url=None \
 		--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate --LabApp.extension_manager=readonly
 
 bench: $(INSTALLED) ## run every benchmark (long), or one: BENCHMARKS=benchmarks/NAME.py

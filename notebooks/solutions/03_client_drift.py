@@ -69,7 +69,7 @@ my_answer = 3.0  # change this
 # - $E = 1$: $1 - r_k = \eta a_k$. The same weights, the optimum: one step is one step (notebook 01).
 # - $E = 2$, $\eta = \frac{1}{4}$: $r_A = (\frac{3}{4})^2 = \frac{9}{16}$ and $r_B = (\frac{1}{4})^2 = \frac{1}{16}$, so
 #   $w^\circ = \frac{15/16 \cdot 4}{7/16 + 15/16} = \frac{30}{11} \approx 2.73$.
-# - $E \to \infty$: $r_k \to 0$. All weights are 1, and the server ends at the plain mean of the minima, 2.
+# - $E \to \infty$: $r_k \to 0$, if $\eta$ is small enough for the steps to settle ($\eta a_k < 2$). All weights are 1, and the server ends at the plain mean of the minima, 2.
 #
 # With many steps each client arrives at its own minimum and forgets how steep the way was. This is **client drift**. More
 # rounds do not cure it: $w^\circ$ is where the rounds *end*.

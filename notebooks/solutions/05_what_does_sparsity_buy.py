@@ -268,7 +268,7 @@ for name, (channels, sides) in shapes.items():
 
 # %% [markdown]
 # **Expected:** 50 % with one hidden layer, and the deeper the network the closer to $r^2 = 25\,\%$. The 13 convolutions of VGG-16
-# take 313.2 million multiply-adds, which is half of the FLOPs. With $r = 0.7$, in whole channels, they keep 0.492 of them:
+# take 313.2 million multiply-adds, and twice as many FLOPs. With $r = 0.7$, in whole channels, they keep 0.492 of them:
 # that is where "half of the FLOPs" comes from in adaptive dynamic pruning (notebook 07). Now the network from above without the
 # weaker half of its units, really cut:
 

@@ -67,7 +67,8 @@ my_fraction = 0.7  # change this
 #
 # This is the form of feature boosting and suppression (Gao et al. 2019, arXiv 1810.05331) without its L1 term. $r$ is
 # the keep ratio. What stays is multiplied by its gate, not by 1: the gate also weighs. It is trained with everything
-# else, by the plain cross-entropy. (The code's VGG puts a sigmoid on $s$; the lab does so in residual networks only.)
+# else, by the plain cross-entropy. (The code's VGG puts a sigmoid on $s$; the lab does so
+# in residual networks only, which is our choice.)
 #
 # **Threshold.** At the end of each local epoch, weights of convolutions with $\lvert w \rvert \le \tau$ become zero. No
 # mask is kept: they may grow again in the next epoch.

@@ -224,8 +224,8 @@ kept = (torch.arange(128) < both * 128).float()
 print(f"the whole network, by the lab: {float(costs.share([kept, kept])):.2f} of its FLOPs")
 
 # %% [markdown]
-# Now the regulariser. It is 0 at the budget and grows with the *quotient*, so that 2 p and p / 2 are equally bad; both sides
-# count, for a device that keeps too little wastes what it may use:
+# Now the regulariser. It is nearly 0 at the budget and grows with the *quotient*, so that 2 p and p / 2 are equally bad; both
+# sides count, for a device that keeps too little wastes what it may use:
 #
 # $$R(\rho, p) = \begin{cases} \log \dfrac{\max(\rho,\, p + 0.005)}{p} & \text{if } \rho > p \\[2ex] \log \dfrac{p}{\min(\rho,\, p - 0.005)} & \text{otherwise.} \end{cases}$$
 #

@@ -307,7 +307,7 @@ report = Report(
     runs=runs,
     baseline="FedAvg",
     budget=budget,
-    answer="SNIP: it prunes before anything is sent, and the others can pay for one round only.",
+    answer="SNIP: it prunes before the first round, and the others can pay for one round only.",
     limits=(
         "One data set, digits, with 4 clients, one small network, one sparsity, three seeds.",
         "FedSparsify and OneShot follow a schedule for 8 rounds. Made for this budget, it would prune earlier.",

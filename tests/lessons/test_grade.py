@@ -110,7 +110,7 @@ def test_a_forged_report_has_no_effect_beyond_its_own_mark(host: Host, tmp_path:
 
 @pytest.mark.slow
 def test_a_class_of_thirty_is_graded_right_with_a_hostile_one_in_it(tmp_path: Path) -> None:
-    expected = {}
+    expected, odd = {}, ("student 07", "student 13", "student 19")
     for k in range(30):
         name, right, wrong = f"student {k:02}", RIGHT["01.1"][k % 3], WRONG["01.1"][k % 5].answer
         if k == 7:
@@ -133,7 +133,9 @@ def test_a_class_of_thirty_is_graded_right_with_a_hostile_one_in_it(tmp_path: Pa
         assert {row["student"]: row["01.1"] for row in csv.DictReader(stream)} == expected
     with (tmp_path / "marks-details.csv").open(newline="") as stream:
         details = {row["student"]: row for row in csv.DictReader(stream)}
-    assert details["student 01"]["law"] == "a client counts by its number of examples" or details["student 01"]["hint"]
+    for k in (k for k in range(1, 30, 2) if f"student {k:02}" not in odd):
+        assert WRONG["01.1"][k % 5].law in details[f"student {k:02}"]["law"]
+        assert details[f"student {k:02}"]["hint"]
     assert "ended its process" in details["student 07"]["law"]
     assert "30 students" in result.output
 
