@@ -49,6 +49,8 @@ def grade(
     from fedlab_core.lessons.sandbox import Limits
 
     limits = Limits(whole_number("--seconds", seconds, 1, 600), whole_number("--megabytes", megabytes, 100, 100_000))
+    if not to.name:
+        raise ValueError(f"--to is {str(to)!r}; allowed is the name of a file")
     todo = tasks(folder)
     details = to.with_name(f"{to.stem}-details.csv")
     with to.open("a"), details.open("a"):

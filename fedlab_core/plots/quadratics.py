@@ -108,7 +108,8 @@ def _walk_sentence(walkers: Sequence[Walker], start: float, end: float, optimum:
     ways = " and ".join(f"{walker.name} by {walker.places[-1] - start:+.2f}" for walker in walkers)
     ways = ways.replace("-", "−").replace("+0.00", "0").replace("−0.00", "0")
     stays = "the server stays" if abs(end - start) < 0.005 else f"the server goes to {end:.2f}"
-    return f"From w = {start:.2f}, {_count(steps)} move {ways}: {stays}. The optimum is {optimum:.2f}"
+    move = "moves" if steps == 1 else "move"
+    return f"From w = {start:.2f}, {_count(steps)} {move} {ways}: {stays}. The optimum is {optimum:.2f}"
 
 
 def _count(steps: int) -> str:

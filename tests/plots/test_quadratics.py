@@ -13,7 +13,7 @@ def test_a_walk_is_drawn_on_the_client_s_own_curve() -> None:
     figure = walk_picture([Walker("A", square, [2, 1]), Walker("B", square, [2, 3])], optimum=0)
     walked = next(trace for trace in figure.data if trace.name == "A: 1 local step")
     assert (walked.x, walked.y) == ((2, 1), (4, 1))
-    assert "1 local step move A by −1.00 and B by +1.00: the server stays" in title(figure)
+    assert "1 local step moves A by −1.00 and B by +1.00: the server stays" in title(figure)
 
 
 def test_a_server_that_does_not_stay_is_said() -> None:
