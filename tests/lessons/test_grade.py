@@ -172,12 +172,13 @@ def test_ctrl_c_leaves_the_marks_so_far_and_nothing_else(tmp_path: Path) -> None
     slow = f"import os, time\nopen({str(asleep)!r}, 'w').write(str(os.getpid()))\ntime.sleep(600)"
     handed_in(tmp_path / "class" / "Bob", answer(slow))
     command = [sys.executable, "-m", "fedlab_core.cli", "course", "grade", str(tmp_path / "class"), "--to", str(table)]
-    options = {"cwd": ROOT, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    env = {**os.environ, "FEDLAB_PROCESSES": "1"}  # one after the other: when Bob's is asleep, Ada's is judged
+    options = {"env": env, "cwd": ROOT, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     with subprocess.Popen([*command, "--seconds", "60"], start_new_session=True, **options) as grading:  # type: ignore[call-overload]
         deadline = time.monotonic() + 60
         while not (asleep.exists() and asleep.read_text()) and time.monotonic() < deadline:
             time.sleep(0.1)
-        time.sleep(2)  # Ada's answer takes less
+        time.sleep(1)
         os.killpg(grading.pid, signal.SIGINT)
         said, _ = grading.communicate(timeout=30)
     assert grading.returncode == 130

@@ -10,9 +10,10 @@ import torch
 from fedlab_core.federation.programs import LocalSettings
 from fedlab_core.lessons.checks.lesson_09_feedback import Together, feedback_step
 from fedlab_core.strategies.dpf import FeedbackSGD
+from fedlab_core.strategies.prunefl import fastest
 from fedlab_core.types import Assignment, Batch, Gradient, Params, RoundContext
 
-from .cells import finished, notebook, text
+from .cells import cells, finished, notebook, run, text
 
 
 def test_our_step_with_feedback_is_the_labs() -> None:
@@ -29,14 +30,14 @@ def test_our_step_with_feedback_is_the_labs() -> None:
     assert torch.allclose(after.params["w"], feedback_step(dense, mask, gradient, 0.5))
 
 
-def test_one_more_weight_pays_where_its_gain_for_its_time_is_above_gamma() -> None:
-    squares, times = [9.0, 4.0, 1.0, 0.25], 1.0
-    for c, kept in ((0.5, 1), (4.0, 2), (100.0, 4)):
-        gamma, count = 0.0, 0
-        while count < 4 and squares[count] / times > gamma:
-            count += 1
-            gamma = sum(squares[:count]) / (c + count * times)
-        assert count == kept
+def test_weights_are_added_while_they_pay_as_often_as_the_text_says() -> None:
+    (cell,) = (cell for cell in cells(notebook("09")) if "gammas" in cell)
+    printed = run([cell], {"torch": torch, "fastest": fastest})["printed"]
+    assert re.findall(r"c =\s+([\d.]+).*kept (\d)", printed) == [("0.5", "1"), ("4.0", "2"), ("100.0", "4")]
+    for gammas, kept in re.findall(r"\[(.*)\], kept (\d)", printed):
+        tried = [float(gamma) for gamma in gammas.split(", ")]
+        assert max(tried) == tried[int(kept) - 1]
+    assert "($c = 0.5$) one weight is best, at $c = 4$ two, at $c = 100$ all four" in text(notebook("09"))
 
 
 @pytest.mark.slow
