@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import queue
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
@@ -54,7 +55,8 @@ def tasks(folder: Path) -> list[Task]:
         hidden = any(part.startswith(".") for part in path.parts)  # .ipynb_checkpoints
         if lesson and not hidden and not file.is_symlink():
             before = file.name[: lesson.start()].strip(" _-.")
-            student = path.parts[0] if len(path.parts) > 1 else before or "(no name)"
+            name = path.parts[0] if len(path.parts) > 1 else before or "(no name)"
+            student = unicodedata.normalize("NFC", name)  # two spellings of one name, from two systems
             found += [Task(student, file, number) for number in known if number.startswith(lesson[1])]
     if not found:
         raise ValueError(
@@ -68,7 +70,8 @@ def left_out(folder: Path, todo: Iterable[Task]) -> list[str]:
     """Folders in which there is nothing to grade: somebody has handed in something else, or under another name."""
     students = {task.student for task in todo}
     folders = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    return [name.encode("utf-8", "replace").decode() for name in folders if name not in students]
+    missed = [name for name in folders if unicodedata.normalize("NFC", name) not in students]
+    return [name.encode("utf-8", "replace").decode() for name in missed]
 
 
 def _lesson(name: str) -> re.Match[str] | None:
