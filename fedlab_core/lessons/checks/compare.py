@@ -27,16 +27,21 @@ def difference(got: Any, expected: Any) -> str | None:
         return _of_sequences(got, expected)
     if isinstance(expected, float):
         return _of_numbers(got, expected)
-    return None if type(got) is type(expected) and got == expected else OTHER
+    plain = _plain(got)
+    return None if type(plain) is type(expected) and plain == expected else OTHER
 
 
 def number(value: Any) -> float | None:
     """`value` as a float: Python's, NumPy's, a tensor of one element; None for all else, also for true and false."""
     if isinstance(value, Tensor) and value.numel() == 1 and not value.is_complex() and value.dtype != torch.bool:
         return float(value.detach())
-    if getattr(value, "shape", None) == () and hasattr(value, "item"):
-        value = value.item()
+    value = _plain(value)
     return float(value) if isinstance(value, Real) and not isinstance(value, bool) else None
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's and torch's scalars as Python's own; all else as it is."""
+    return value.item() if getattr(value, "shape", None) == () and hasattr(value, "item") else value
 
 
 def _of_numbers(got: Any, expected: float) -> str | None:
