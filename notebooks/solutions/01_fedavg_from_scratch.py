@@ -72,7 +72,7 @@ fedavg_explorer(experiment)
 # ## Exercise 01.1: the merge
 #
 # An `Update` is what a client returns. You need two of its fields: `num_examples` ($n_k$) and `params`, a dictionary from
-# names to tensors. All clients have the same names and shapes.
+# names to tensors. All clients have the same names, shapes and types (float32), and so has the result.
 
 
 # %%

@@ -21,8 +21,8 @@ def _uploads(count: int, draw: torch.Generator) -> list[Update]:
     "one client alone is its own mean",
     where="What comes back when only one client took part?",
     idea=(
-        "The result is a dictionary with the same names and shapes as one client's `params`; with one client its "
-        "share is 1."
+        "The result is a dictionary with the same names, shapes and types (float32) as one client's `params`; with one "
+        "client its share is 1."
     ),
     code="Divide by the total: `share = update.num_examples / total`. With one client that is 1, whatever its number.",
 )
