@@ -17,6 +17,10 @@ from fedlab_core.types import seeded_generator
 
 LABELS, EACH = 200, 50
 """One call that splits 200 labels of 50 examples is 200 draws from the Dirichlet distribution."""
+PARTITIONS = ((6, 2, 2, 1.0), (10, 3, 4, 0.5), (200, 5, 7, 0.3), (500, 10, 20, 100.0), (300, 12, 5, 0.5))
+"""Examples, labels, clients and alpha."""
+CALLS, FEW, BATCH = 160, 4, 25
+"""So many splits of a few labels of 25 examples tell whether labels know of each other."""
 
 
 def _parts(answer: Answer, *args: Any) -> list[Tensor]:
@@ -59,7 +63,7 @@ def _labels(draw: torch.Generator, examples: int, labels: int) -> Tensor:
     code="`cuts = np.rint(p.cumsum()[:-1] * len(index)).astype(int)`, then `np.split(index, cuts)`",
 )
 def partition(answer: Answer, draw: torch.Generator) -> None:
-    for examples, labels, clients, alpha in ((6, 2, 2, 1.0), (10, 3, 4, 0.5), (200, 5, 7, 0.3), (500, 10, 20, 100.0)):
+    for examples, labels, clients, alpha in PARTITIONS:
         args = (_labels(draw, examples, labels), clients, alpha, integer(0, 99, draw))
         got = torch.cat(_parts(answer, *args)).sort().values
         if not torch.equal(got, torch.arange(examples)):
@@ -136,7 +140,7 @@ def large_alpha(answer: Answer, draw: torch.Generator) -> None:
     where="Is the Dirichlet draw inside the loop over labels?",
     idea=(
         "Skew of LABELS: client 3 may have most of the sevens and no ones. One draw for all labels only makes clients "
-        "large or small."
+        "large or small; and a generator that is made anew for each label draws the same shares again."
     ),
     code="`for label in range(num_classes):` first `p = rng.dirichlet(...)`, then cut that label's indices",
 )
@@ -146,6 +150,26 @@ def label_by_label(answer: Answer, draw: torch.Generator) -> None:
     if float(first_C.var()) < 0.1:
         got = f"client 0 has {float(first_C.mean()):.0%} of EVERY label"
         answer.broken(args, "client 0 has most of some labels and hardly any of others", got)
+
+
+@law(
+    "labels know nothing of each other",
+    where="Has a client that got much of one label more of the next one in your split, or less?",
+    idea=(
+        "Each label has a draw of its own, over the CLIENTS, whatever went before. One distribution over labels for "
+        "each client, or shares cut down for clients that have enough, make clients alike in size; a draw that serves "
+        "several labels makes them unlike."
+    ),
+    code="inside the loop over labels `p = rng.dirichlet(np.full(num_clients, alpha))`, and `p` is used as it is",
+)
+def independent(answer: Answer, draw: torch.Generator) -> None:
+    y_N, first = torch.arange(FEW).repeat(BATCH), integer(0, 99, draw)
+    args = (y_N, 3, 0.5, first)
+    share_SC = torch.stack([_counts(answer, y_N, 3, 0.5, first + call)[0] for call in range(CALLS)]) / BATCH
+    ratio = float(share_SC.sum(1).var() / share_SC.var(0).sum())
+    if not 0.6 < ratio < 1.6:
+        wanted = f"over {CALLS} seeds: the size of client 0 varies as much as its labels by themselves"
+        answer.broken(args, wanted, f"its variance is {ratio:.0%} of the sum of theirs")
 
 
 @law(
@@ -206,6 +230,6 @@ EXERCISES = (
         "02.1",
         "dirichlet_split",
         _ours,
-        (partition, seeded, large_alpha, label_by_label, distribution, small_alpha, shuffled),
+        (partition, seeded, large_alpha, label_by_label, independent, distribution, small_alpha, shuffled),
     ),
 )

@@ -156,6 +156,33 @@ def split_in_order(y_N, num_clients, alpha, seed):
     )
 
 
+@wrong("02.1", "one draw for every two labels", "know nothing of each other", "serves several labels")
+def split_pairs_share(y_N, num_clients, alpha, seed):
+    rng, drawn = np.random.default_rng(seed), {}
+    p = lambda label: drawn.setdefault(label // 2, rng.dirichlet(np.full(num_clients, alpha)))  # noqa: E731
+    return _split(y_N, num_clients, p, rng.permutation, _cumulative)
+
+
+@wrong("02.1", "each client draws a distribution over labels", "know nothing of each other", "over the CLIENTS")
+def split_by_client(y_N, num_clients, alpha, seed):
+    rng = np.random.default_rng(seed)
+    q_KC = rng.dirichlet(np.full(int(y_N.max()) + 1, alpha), size=num_clients) + 1e-300
+    return _split(y_N, num_clients, lambda label: (q_KC / q_KC.sum(0))[:, label], rng.permutation, _cumulative)
+
+
+@wrong("02.1", "who has enough gets no more", "know nothing of each other", "clients that have enough")
+def split_balanced(y_N, num_clients, alpha, seed):
+    rng, held_K = np.random.default_rng(seed), np.zeros(num_clients)
+
+    def cut(index, p_K):
+        open_K = p_K * (held_K < len(y_N) / num_clients) + 1e-12
+        pieces = _cumulative(index, open_K / open_K.sum())
+        held_K[:] += [len(piece) for piece in pieces]
+        return pieces
+
+    return _split(y_N, num_clients, lambda _: rng.dirichlet(np.full(num_clients, alpha)), rng.permutation, cut)
+
+
 # 02.2 jensen_shannon ------------------------------------------------------------------------------------------------
 
 
