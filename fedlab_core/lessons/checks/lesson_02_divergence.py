@@ -87,7 +87,8 @@ def empty_labels(answer: Answer, draw: torch.Generator) -> None:
     where="Two clients without a common label: do you get 1?",
     idea=(
         "The unit is bits, so the logarithm has base 2, and the mean of the two KL terms is taken once. No square "
-        "root: that is the distance. A label that only one of the two has counts, too."
+        "root: that is the distance. A label that only one of the two has counts, too. And nothing is added to p and q "
+        "against log 0: it would move the result."
     ),
     code="`log2`, or divide the natural logarithm's result by `math.log(2)`",
 )

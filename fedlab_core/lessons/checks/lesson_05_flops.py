@@ -66,7 +66,7 @@ def inner_layers(answer: Answer, draw: torch.Generator) -> None:
 
 @law(
     "it is what the lab counts for a network that is really built that small",
-    where="Another kernel, other sides, more layers.",
+    where="Another kernel, other sides, more layers; or a single one, which has no hidden channels to lose.",
     idea="Sum over the layers l: 2 k^2 left[l] left[l + 1] side[l]^2, with the channels that are left on both sides.",
     code="`sum(2 * kernel**2 * a * b * s**2 for a, b, s in zip(left, left[1:], sides))`",
 )
