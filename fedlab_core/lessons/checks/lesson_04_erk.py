@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import torch
 
@@ -29,6 +30,8 @@ def erk_densities(shapes: Shapes, density: float) -> dict[str, float]:
 def _spent(answer: Answer, shapes: Shapes, density: float) -> None:
     """The budget is met: kept weights of all layers = density x all weights."""
     got = answer(shapes, density)
+    if not isinstance(got, Mapping) or set(got) != set(shapes):
+        answer.broken((shapes, density), "a dictionary with a density for each layer", show(got))
     kept = sum((number(got[name]) or 0.0) * math.prod(shape) for name, shape in shapes.items())
     budget = density * sum(map(math.prod, shapes.values()))
     if not math.isclose(kept, budget, rel_tol=1e-4):

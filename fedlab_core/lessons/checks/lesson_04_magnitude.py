@@ -73,6 +73,20 @@ def together(answer: Answer, draw: torch.Generator) -> None:
 
 
 @law(
+    "magnitudes are told apart, however small they are",
+    where="Weights of 0.01 and 0.02: does your ranking see which one is larger?",
+    idea="Weights of networks are far below 1. Rounding them changes their order, and so does noise against ties.",
+    code="Rank `weight.abs()` itself. `topk` copes with ties.",
+)
+def small(answer: Answer, draw: torch.Generator) -> None:
+    answer.should_be({"w": torch.tensor([False, True, True])}, {"w": torch.tensor([0.01, -0.03, 0.02])}, 2)
+    for _ in range(3):
+        weights = {name: weight / 1000 for name, weight in _distinct(draw, 3, 5, 2).items()}
+        kept = integer(2, 8, draw)
+        answer.should_be(magnitude_masks(weights, kept), weights, kept)
+
+
+@law(
     "exactly `kept` weights stay, whatever the ties",
     where="Three weights of magnitude 2, and two may stay. How many are true in your mask?",
     idea=(
@@ -123,4 +137,6 @@ def anything(answer: Answer, draw: torch.Generator) -> None:
         _judge(answer, weights, integer(0, 26, draw))
 
 
-EXERCISES = (Exercise("04.1", "magnitude_masks", magnitude_masks, (magnitude, together, ties, zeros, ends, anything)),)
+EXERCISES = (
+    Exercise("04.1", "magnitude_masks", magnitude_masks, (magnitude, together, small, ties, zeros, ends, anything)),
+)

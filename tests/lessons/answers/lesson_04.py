@@ -129,6 +129,18 @@ def masks_in_place(weights, kept):
     return masks_topk(weights, kept)
 
 
+@wrong("04.1", "ties broken by noise that is too large", "however small", "noise")
+def masks_noise(weights, kept):
+    flat = _flat(weights)
+    noise = torch.rand(flat.shape, generator=torch.Generator().manual_seed(0))
+    return _at((flat + 0.5 * noise).topk(kept).indices, weights)
+
+
+@wrong("04.1", "ranked as whole numbers", "however small", "Rounding")
+def masks_whole_numbers(weights, kept):
+    return _at(_flat(weights).int().topk(kept).indices, weights)
+
+
 # 04.2 erk_densities -------------------------------------------------------------------------------------------------
 
 
@@ -242,3 +254,8 @@ def erk_once(shapes, density):
     left = density * sum(sizes.values()) - sum(sizes[name] for name in full)
     scale = left / sum(sum(shapes[name]) for name in rest) if rest else 0.0
     return {name: 1.0 if name in full else min(1.0, scale * sum(shapes[name]) / sizes[name]) for name in shapes}
+
+
+@wrong("04.2", "a list, not a dictionary", "exactly the budget", "sum(sizes.values())")
+def erk_list(shapes, density):
+    return list(erk_loop(shapes, density).values())
