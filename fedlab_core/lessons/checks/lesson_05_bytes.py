@@ -67,7 +67,10 @@ def one_mask(answer: Answer, draw: torch.Generator) -> None:
 @law(
     "each bitmap fills whole bytes, tensor by tensor",
     where="How many bytes do 9 bits take? And two tensors of 4 bits each?",
-    idea="Round UP, and for each tensor by itself: 9 bits are 2 bytes, and twice 4 bits are twice 1 byte.",
+    idea=(
+        "Round UP, and for each tensor by itself: 9 bits are 2 bytes, and twice 4 bits are twice 1 byte. All entries "
+        "of a tensor are one row of bits: 3 x 5 are 15."
+    ),
     code="`(mask.numel() + 7) // 8`, or `math.ceil(mask.numel() / 8)`, inside the loop over the tensors",
 )
 def whole_bytes(answer: Answer, draw: torch.Generator) -> None:
@@ -75,16 +78,24 @@ def whole_bytes(answer: Answer, draw: torch.Generator) -> None:
         _really(answer, *_message(elements, 2, draw))
     first, second = _message(4, 1, draw), _message(4, 2, draw)
     _really(answer, {"u": first[0]["w"], "v": second[0]["w"]}, {"u": first[1]["w"], "v": second[1]["w"]})
+    tensors, masks = _message(15, 2, draw)
+    _really(answer, {"w": tensors["w"].view(3, 5)}, {"w": masks["w"].view(3, 5)})
 
 
 @law(
-    "where everything is kept there is no bitmap",
-    where="A mask that is true everywhere: what is there to say about it?",
-    idea="The lab marks such a tensor as dense, in its label: its values travel, and no bitmap.",
+    "where a mask keeps everything there is no bitmap, and only there",
+    where="A mask that is true everywhere: what is there to say about it? And what if another tensor is pruned?",
+    idea=(
+        "The lab marks such a tensor as dense, in its label: its values travel, and no bitmap. Each mask is looked at "
+        "by itself. Wherever something is pruned the bitmap travels, here even where dense would be shorter."
+    ),
     code="Add the bitmap only `if not mask.all()`.",
 )
 def all_kept(answer: Answer, draw: torch.Generator) -> None:
     _really(answer, *_message(4, 4, draw))
+    full, half = _message(4, 4, draw), _message(8, 4, draw)
+    _really(answer, {"u": full[0]["w"], "v": half[0]["w"]}, {"u": full[1]["w"], "v": half[1]["w"]})
+    _really(answer, *_message(40, 39, draw))
 
 
 @law(

@@ -115,6 +115,35 @@ def bytes_float32(tensors, masks):
     return _bytes(tensors, masks, lambda mask: math.ceil(mask.numel() / 8))
 
 
+@wrong("05.1", "the shorter one of bitmap and dense", "no bitmap", "even where dense would be shorter")
+def bytes_shorter(tensors, masks):
+    return sum(
+        min(bytes_loop({name: tensor}, masks), tensor.numel() * tensor.element_size())
+        for name, tensor in tensors.items()
+    )
+
+
+@wrong("05.1", "no bitmap only if nothing at all is pruned", "no bitmap", "Each mask is looked at by itself")
+def bytes_all_masks_at_once(tensors, masks):
+    maps = 0 if all(mask.all() for mask in masks.values()) else sum(-(-m.numel() // 8) for m in masks.values())
+    return maps + sum(
+        (int(masks[name].sum()) if name in masks else tensor.numel()) * tensor.element_size()
+        for name, tensor in tensors.items()
+    )
+
+
+@wrong("05.1", "each row filled up to whole bytes", "whole bytes", "one row of bits")
+def bytes_by_row(tensors, masks):
+    def rows(named):
+        return {
+            f"{name} {place}": row
+            for name, whole in named.items()
+            for place, row in enumerate(whole.reshape(-1, whole.shape[-1]) if whole.dim() else [whole])
+        }
+
+    return bytes_loop(rows(tensors), rows(masks))
+
+
 # 05.2 coo_break_even ------------------------------------------------------------------------------------------------
 
 
