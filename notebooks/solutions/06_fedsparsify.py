@@ -94,6 +94,7 @@ print(f"values that travel: {0.05 + 0.95 / 4:.4f} of dense; you said {my_fractio
 #
 # Write $s_t$ for $S_0 = 0$. Look out for $F > 1$: with $F = 5$, what is $t'$ in round 1, and what would the formula give?
 # (The paper's code skips levels that are not positive; taking 0 for them is our reading.)
+# The last round is no exception: if $F$ does not divide $T$, the level of $t'$ is a little below $S_T$.
 
 
 # %%

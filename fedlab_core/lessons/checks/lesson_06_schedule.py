@@ -18,7 +18,7 @@ def sparsity_at(t: int, T: int, S_T: float, n: float = 3.0, F: int = 1, t0: int 
 
 
 @law(
-    "it starts at 0 in round t0 and ends at S_T in round T",
+    "with F = 1 it starts at 0 in round t0 and ends at S_T in round T",
     where="Put t = t0 and then t = T into your formula. What is left of the fraction?",
     idea="The fraction (t - t0) / (T - t0) runs from 0 to 1, so 1 minus it runs from 1 to 0.",
     code="`S_T - S_T * (1 - (t - t0) / (T - t0)) ** n`",
@@ -61,8 +61,11 @@ def exponent(answer: Answer, draw: torch.Generator) -> None:
 
 @law(
     "the level is held for F rounds",
-    where="With F = 5, rounds 5 to 9 must all give the same level.",
-    idea="Not t but t' = F floor(t / F) goes into the formula: the last multiple of F that has been reached.",
+    where="With F = 5, rounds 5 to 9 must all give the same level. And if T is 23, rounds 20 to 23.",
+    idea=(
+        "Not t but t' = F floor(t / F) goes into the formula: the last multiple of F that has been reached. The last "
+        "round is no exception: if F does not divide T, S_T is not quite reached."
+    ),
     code="`held = F * (t // F)`, and `held` in place of t in the fraction",
 )
 def held(answer: Answer, draw: torch.Generator) -> None:
@@ -71,6 +74,7 @@ def held(answer: Answer, draw: torch.Generator) -> None:
         for t in range(first, first + F):
             args = (t, 60, 0.9, 3, F, 1)
             answer.should_be(sparsity_at(*args), *args)
+    answer.should_be(sparsity_at(20, 23, 0.9, 1, 5), 23, 23, 0.9, 1, 5, 1)
 
 
 @law(

@@ -71,6 +71,11 @@ def schedule_density(t, T, S_T, n=3, F=1, t0=1):
     return S_T - schedule_clamped(t, T, S_T, n, F, t0)
 
 
+@wrong("06.1", "always S_T in the last round", "held for F", "no exception")
+def schedule_forced_end(t, T, S_T, n=3, F=1, t0=1):
+    return S_T if t == T else schedule_paper(t, T, S_T, n, F, t0)
+
+
 # 06.2 vote ----------------------------------------------------------------------------------------------------------
 
 
