@@ -88,6 +88,18 @@ def values(answer: Answer, draw: torch.Generator) -> None:
 
 
 @law(
+    "gates are told apart, however close they are",
+    where="Gates of 0.1 and 0.2: does your ranking see which one is larger?",
+    idea="Gates are real numbers, mostly below 1. Rounding changes their order, and so does noise against ties.",
+    code="`g_BC.topk(k, dim=1)` of the gates themselves: it copes with ties.",
+)
+def close(answer: Answer, draw: torch.Generator) -> None:
+    _opens(answer, torch.tensor([[0.1, 0.3, 0.2]]), 2)
+    for images, channels in ((2, 4), (5, 6)):
+        _opens(answer, _gates(draw, images, channels) / 100, integer(1, channels - 1, draw))
+
+
+@law(
     "of equal gates only as many are open as there is room for",
     where="Gates [2, 2, 2, 1] and k = 2: how many channels does your result have open?",
     idea="`g >= smallest kept gate` opens ALL equal ones, and the layer costs more than k channels. Choose by place.",
@@ -135,4 +147,6 @@ def anything(answer: Answer, draw: torch.Generator) -> None:
         _fits(answer, g_BC, integer(1, channels, draw))
 
 
-EXERCISES = (Exercise("07.1", "top_k_gate", top_k_gate, (own_largest, all_open, values, ties, gradients, anything)),)
+EXERCISES = (
+    Exercise("07.1", "top_k_gate", top_k_gate, (own_largest, all_open, values, close, ties, gradients, anything)),
+)

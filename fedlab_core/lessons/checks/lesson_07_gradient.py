@@ -62,7 +62,7 @@ def sign(answer: Answer, draw: torch.Generator) -> None:
     for entries in (4, 8):
         weight, grad = _different(draw, entries)
         flips = torch.randint(2, (2, entries), generator=draw) * 2.0 - 1
-        _pattern(answer, weight * flips[0], grad * flips[1], 0.25)
+        _pattern(answer, weight * flips[0], grad * flips[1], 0.5)
 
 
 @law(

@@ -96,6 +96,17 @@ def gate_in_place(g_BC, k):
     return g_BC.scatter_(1, g_BC.topk(g_BC.shape[1] - k, dim=1, largest=False).indices, 0.0)
 
 
+@wrong("07.1", "ties broken by noise that is too large", "however close", "noise")
+def gate_noise(g_BC, k):
+    noise = torch.rand(g_BC.shape, generator=torch.Generator().manual_seed(0))
+    return g_BC * torch.zeros_like(g_BC).scatter(1, (g_BC + 0.5 * noise).topk(k, dim=1).indices, 1.0)
+
+
+@wrong("07.1", "ranked as whole numbers", "however close", "Rounding")
+def gate_whole_numbers(g_BC, k):
+    return g_BC * torch.zeros_like(g_BC).scatter(1, g_BC.int().topk(k, dim=1).indices, 1.0)
+
+
 # 07.2 salient_gradient ----------------------------------------------------------------------------------------------
 
 
@@ -187,6 +198,12 @@ def salient_rows(weight, grad, keep):
 def salient_exact(weight, grad, keep):
     best = (weight * grad).abs().flatten().topk(max(1, round(keep * weight.numel()))).indices
     return grad * torch.zeros(weight.numel()).index_fill(0, best, 1.0).view_as(grad)
+
+
+@wrong("07.2", "keep is taken for the share that goes", "round(keep x n)", "Count first")
+def salient_dropped_share(weight, grad, keep):
+    salience = (weight * grad).abs()
+    return grad * (salience >= salience.flatten().topk(max(1, round((1 - keep) * weight.numel()))).values[-1])
 
 
 # 07.3 gated_flops ---------------------------------------------------------------------------------------------------
