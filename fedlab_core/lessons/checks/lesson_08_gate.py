@@ -6,11 +6,12 @@ C channels.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from fedlab_core.lessons.checks.compare import difference
+from fedlab_core.lessons.checks.compare import OTHER, difference
 from fedlab_core.lessons.checks.exercise import Answer, Exercise, law
 from fedlab_core.lessons.checks.show import show
 from fedlab_core.models.hypernetwork import soft, straight_through
@@ -37,7 +38,10 @@ def _noise(channels: int, draw: torch.Generator) -> Tensor:
 @law(
     "it gives two tensors: the soft gates, then the hard ones",
     where="What do you return? Two tensors of the shape of `o_C`, in this order?",
-    idea="The soft gate y is between 0 and 1; the hard gate is 1.0 where y is at least 1/2, and 0.0 elsewhere.",
+    idea=(
+        "The soft gate y is between 0 and 1; the hard gate is 1.0 where y is at least 1/2, exactly 1/2 included, and "
+        "0.0 elsewhere."
+    ),
     code="`return y_C, (y_C >= 0.5).float()`: `.float()`, for a comparison gives true and false",
 )
 def a_pair(answer: Answer, draw: torch.Generator) -> None:
@@ -49,7 +53,18 @@ def a_pair(answer: Answer, draw: torch.Generator) -> None:
         got = answer(o_C, u_C)
         y_C = got[0]
         if why := difference(got[1], (y_C >= 0.5).float()):
-            answer.broken((o_C, u_C), f"hard gates that are 1 where your own y is at least 1/2: {show(y_C)}", why)
+            _not_of_its_own(answer, o_C, u_C, got, why)
+    for u in (0.25, 0.3679, 0.5, 0.75):
+        u_C = torch.tensor([u])
+        o_C = torch.log(-torch.log(u_C)) - 3
+        got = answer(o_C, u_C)  # y is 1/2, or next to it
+        if why := difference(got[1], (got[0] >= 0.5).float()):
+            _not_of_its_own(answer, o_C, u_C, got, why)
+
+
+def _not_of_its_own(answer: Answer, o_C: Tensor, u_C: Tensor, got: Sequence[Tensor], why: str) -> None:
+    wanted = f"hard gates that are 1 where your own y is at least 1/2, with y = {show(got[0])}"
+    answer.broken((o_C, u_C), wanted, show(got[1]) if why == OTHER else f"{show(got[1])} ({why})")
 
 
 THREE = torch.full((3,), -3.0), torch.tensor([0.1, 0.5, 0.9])
@@ -108,7 +123,10 @@ def offset(answer: Answer, draw: torch.Generator) -> None:
 @law(
     "the temperature is 0.4, a divisor",
     where="Your gates open and close at the right place. How fast do they?",
-    idea="Dividing by 0.4 makes the sigmoid steeper: y is closer to 0 or 1 than sigmoid(o + G + 3).",
+    idea=(
+        "Dividing o + G + 3, all three, by 0.4 makes the sigmoid steeper: y is closer to 0 or 1 than sigmoid(o + G + "
+        "3). And both logarithms in G are natural ones."
+    ),
     code="`torch.sigmoid((o_C + G_C + 3) / 0.4)`",
 )
 def temperature(answer: Answer, draw: torch.Generator) -> None:

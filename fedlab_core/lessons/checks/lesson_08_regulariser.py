@@ -80,7 +80,7 @@ def slope(answer: Answer, draw: torch.Generator) -> None:
     where="What are R and its slope for rho = p + 0.002, and for p - 0.002?",
     idea=(
         "Close enough is good enough: above, rho is replaced by max(rho, p + 0.005), below by min(rho, p - 0.005). "
-        "What is left is a small constant; its slope is 0."
+        "What is left is a small constant; its slope is 0. At rho = p itself the lower case holds: above is rho > p."
     ),
     code="`torch.log(rho.clamp(min=p + 0.005) / p)` above, `torch.log(p / rho.clamp(max=p - 0.005))` below",
 )
@@ -89,6 +89,7 @@ def flat(answer: Answer, draw: torch.Generator) -> None:
         for off in (0.001, 0.004, -0.001, -0.004):
             answer.should_be(_value(p + off, p), _share(p + off), p)
             _slope(answer).should_be(0.0, _share(p + off), p)
+    answer.should_be(_value(0.5, 0.5), _share(0.5), 0.5)
 
 
 @law(
