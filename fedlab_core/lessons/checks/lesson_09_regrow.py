@@ -54,9 +54,32 @@ def density(answer: Answer, draw: torch.Generator) -> None:
 
 
 @law(
+    "the mask says what is kept, and nothing else does",
+    where="A kept weight may be 0: it has just grown. And the gradient of a pruned one may be 0, too.",
+    idea=(
+        "What is kept cannot be read from `weight != 0`. And a score of 0 does not keep kept weights out of the choice "
+        "of what grows: where gradients are 0, they would be chosen, and the mask would lose a weight."
+    ),
+    code="`mask` instead of `weight != 0`; `masked_fill(after, -1.0)` instead of a product with `~after`",
+)
+def from_mask(answer: Answer, draw: torch.Generator) -> None:
+    weight, grad = torch.tensor([0.0, 3.0, 0.0, 0.0]), torch.tensor([1.0, 2.0, 5.0, 4.0])
+    answer.should_be(torch.tensor([False, True, True, False]), weight, grad, torch.arange(4) < 2, 0.5)
+    for _ in range(5):
+        weight, grad, mask, fraction = _case(draw, 4, 4, 0.5)
+        case = (weight, torch.zeros_like(grad), mask, fraction)
+        got = _mask(answer, *case)
+        if int(got.sum()) != 4 or not bool(got[weight > 2].all()):
+            answer.broken(case, "4 kept afterwards, among them the weights 3 and 4", show(got))
+
+
+@law(
     "the smallest kept weights go",
     where="w = [5, -1, 3, 4] kept, and one of them is to go: which one?",
-    idea="Small means small in magnitude, whatever the sign, and only what is kept can go.",
+    idea=(
+        "Small means small in magnitude, whatever the sign, and only what is kept can go. How many is a fraction of "
+        "the KEPT weights."
+    ),
     code="`weight.abs().masked_fill(~mask, torch.inf).flatten().topk(k, largest=False).indices`",
 )
 def drops(answer: Answer, draw: torch.Generator) -> None:
@@ -64,6 +87,11 @@ def drops(answer: Answer, draw: torch.Generator) -> None:
     random = [_case(draw, kept, gone, 0.5, "weight") for kept, gone in ((4, 4), (6, 9), (8, 8))]
     for case in ((*by_hand, torch.arange(6) < 4, 0.25), *random):
         got, expected, mask = _mask(answer, *case), drop_and_grow(*case), case[2]
+        going, gone = int((mask & ~expected).sum()), int((mask & ~got).sum())
+        if gone != going:
+            answer.broken(
+                case, f"{going} of the {int(mask.sum())} kept weights go: {show(expected)}", f"{gone} go: {show(got)}"
+            )
         if not torch.equal(mask & ~got, mask & ~expected):
             answer.broken(case, show(expected), show(got))
 
@@ -90,7 +118,10 @@ def grows(answer: Answer, draw: torch.Generator) -> None:
     code="`k = min(int(fraction * int(mask.sum())), int((~mask).sum()))`; nothing to do if it is 0",
 )
 def how_many(answer: Answer, draw: torch.Generator) -> None:
-    for kept, gone, fraction in ((5, 3, 0.5), (1, 3, 0.5), (4, 1, 0.75), (3, 9, 0.67), (4, 4, 0.0), (3, 0, 0.5)):
+    for kept, gone, fraction in (
+        *((5, 3, 0.5), (3, 3, 0.5), (4, 4, 0.4), (1, 3, 0.5), (4, 1, 0.75)),
+        *((3, 9, 0.67), (4, 4, 0.0), (3, 0, 0.5)),
+    ):
         case = _case(draw, kept, gone, fraction)
         answer.should_be(drop_and_grow(*case), *case)
 
@@ -111,8 +142,8 @@ def back(answer: Answer, draw: torch.Generator) -> None:
 
 @law(
     "it holds for any layer",
-    where="Try tensors of two and four axes, everything kept, and nothing kept.",
-    idea="The whole tensor is one ranking: flatten it, choose, and bring the mask back into its shape.",
+    where="Try tensors of two and four axes, everything kept, nothing kept, and weights far below 1.",
+    idea="The whole tensor is one ranking: flatten it, choose, and bring the mask back into its shape. No rounding.",
     code="`after = mask.flatten().clone()`, then change its entries, then `return after.view_as(mask)`",
 )
 def any_layer(answer: Answer, draw: torch.Generator) -> None:
@@ -122,8 +153,17 @@ def any_layer(answer: Answer, draw: torch.Generator) -> None:
             mask = (torch.rand(shape, generator=draw) < chance).view(shape)
             weight, grad = (torch.randperm(entries, generator=draw).view(shape) + 1.0 for _ in range(2))
             flip = torch.randint(2, shape, generator=draw) * 2 - 1
-            args = (weight * mask * flip, grad * flip, mask, integer(0, 10, draw) / 10)
-            answer.should_be(drop_and_grow(*args), *args)
+            fraction = integer(0, 10, draw) / 10
+            for scale in (1.0, 0.01):
+                args = (scale * weight * mask * flip, scale * grad * flip, mask, fraction)
+                answer.should_be(drop_and_grow(*args), *args)
 
 
-EXERCISES = (Exercise("09.2", "prune_and_regrow", drop_and_grow, (density, drops, grows, how_many, back, any_layer)),)
+EXERCISES = (
+    Exercise(
+        "09.2",
+        "prune_and_regrow",
+        drop_and_grow,
+        (density, drops, grows, from_mask, how_many, back, any_layer),
+    ),
+)

@@ -209,6 +209,32 @@ def regrow_in_place(weight, grad, mask, fraction):
     return mask
 
 
+@wrong("09.2", "kept ones get the score 0, not one below all", "the mask says what is kept", "masked_fill(after, -1.0)")
+def regrow_score_zero(weight, grad, mask, fraction):
+    k = _count(mask, fraction)
+    after = _set(mask, _smallest(weight, mask, k), False)
+    return _set(after, (grad.abs() * ~after).flatten().topk(k).indices, True)
+
+
+@wrong("09.2", "kept means not zero", "the mask says what is kept", "weight != 0")
+def regrow_from_zeros(weight, grad, mask, fraction):
+    return regrow_topk(weight, grad, weight != 0, fraction)
+
+
+@wrong("09.2", "a fraction of all weights", "smallest kept weights go", "fraction of the KEPT")
+def regrow_fraction_of_all(weight, grad, mask, fraction):
+    k = min(int(fraction * mask.numel()), int(mask.sum()), int((~mask).sum()))
+    after = _set(mask, _smallest(weight, mask, k), False)
+    return _set(after, _largest(grad, ~after, k), True)
+
+
+@wrong("09.2", "rounded to the nearest", "fraction of the kept", "rounded down")
+def regrow_rounded(weight, grad, mask, fraction):
+    k = min(round(fraction * int(mask.sum())), int((~mask).sum()))
+    after = _set(mask, _smallest(weight, mask, k), False)
+    return _set(after, _largest(grad, ~after, k), True)
+
+
 # 09.3 feedback_step -------------------------------------------------------------------------------------------------
 
 
