@@ -85,7 +85,7 @@ def both_budgets(answer: Answer, draw: torch.Generator) -> None:
 @law(
     "the best mean over the seeds wins, not the luckiest seed",
     where="Seeds 0.6, 0.6, 0.9 or seeds 0.8, 0.8, 0.7: which setting would you rather use?",
-    idea="A single high accuracy may be luck. Compare means over all seeds of a setting; higher is better.",
+    idea="A single high accuracy may be luck, a low one bad luck. Compare means over all seeds; higher is better.",
     code='`sum(one["accuracies"]) / len(one["accuracies"])` as the key of `max`',
 )
 def mean_wins(answer: Answer, draw: torch.Generator) -> None:
@@ -95,6 +95,8 @@ def mean_wins(answer: Answer, draw: torch.Generator) -> None:
         answer.should_be("steady", settings, 1000.0, PLENTY)
     longer = _setting("longer", 100, 100, [0.5, 0.5, 0.5, 0.5, 0.5])
     answer.should_be("steady", [longer, steady], 1000.0, PLENTY)
+    uneven, even = _setting("uneven", 100, 100, [0.6, 0.9, 0.6]), _setting("even", 100, 100, [0.65, 0.65, 0.65])
+    answer.should_be("uneven", [even, uneven], 1000.0, PLENTY)
 
 
 @law(
@@ -111,7 +113,7 @@ def to_the_last_byte(answer: Answer, draw: torch.Generator) -> None:
 
 @law(
     "of two equally good ones the one with fewer bytes is taken",
-    where="Two settings of the same mean accuracy: which one does `max` take?",
+    where="Two settings of the same mean accuracy: which one does `max` take? Bytes are those of both ways.",
     idea="`max` takes the first one that it meets. Say what decides next: the fewer bytes, the larger MINUS the bytes.",
     code="key: `(mean accuracy, -bytes)`; a tuple is compared by its first entry, then by its second",
 )
@@ -119,6 +121,10 @@ def ties(answer: Answer, draw: torch.Generator) -> None:
     thrifty, lavish = _setting("thrifty", 100, 200, [0.75, 0.75]), _setting("lavish", 400, 500, [0.75, 0.75])
     for settings in ([thrifty, lavish], [lavish, thrifty]):
         answer.should_be("thrifty", settings, 1000.0, PLENTY)
+    for up, down in ((300, 100), (100, 300)):
+        for cheaper, dearer in (("a", "b"), ("b", "a")):
+            settings = [_setting(dearer, 250, 250, [0.75], 1.0), _setting(cheaper, up, down, [0.75], 2.0)]
+            answer.should_be(cheaper, settings, 1000.0, PLENTY)
 
 
 @law(
@@ -155,7 +161,8 @@ def _front_should_be(answer: Answer, points: list[Point]) -> None:
     where="Points (1, 0.5), (2, 0.8), (3, 0.7): is there one that both costs more and is worth less than another?",
     idea=(
         "Return the places, counted from 0 and in rising order, of the points that no other one dominates. Costs are "
-        "better when LOW, accuracies when HIGH. Being dearer alone is no fault, nor is being worse alone."
+        "better when LOW, accuracies when HIGH. Being dearer alone is no fault, nor is being worse alone. No line "
+        "between two other points counts, only the points themselves."
     ),
     code="q dominates p if `q[0] <= p[0] and q[1] >= p[1] and q != p`; keep p if `not any(...)` over all q",
 )
@@ -163,6 +170,7 @@ def plain(answer: Answer, draw: torch.Generator) -> None:
     for points in ([(1.0, 0.5), (2.0, 0.8), (3.0, 0.7)], [(3.0, 0.7), (1.0, 0.5), (2.0, 0.8)]):
         _front_should_be(answer, points)
     _front_should_be(answer, [(4.0, 0.9), (2.0, 0.6), (1.0, 0.3)])
+    _front_should_be(answer, [(1.0, 0.3), (2.0, 0.4), (3.0, 0.9)])
 
 
 @law(
