@@ -45,13 +45,16 @@ def _mixed(members: int, others: int, draw: torch.Generator, levels: int = 4) ->
     where="One member and one non-member: which three points are there?",
     idea=(
         "A point is (false positive rate, true positive rate), in this order. A threshold above all scores accuses "
-        "nobody; then one threshold at each score, from the highest to the lowest: accused is who reaches it."
+        "nobody; then one threshold at each score, from the highest to the lowest: accused is who reaches it. Also "
+        "where the curve goes straight on there is a point."
     ),
     code="`points = [(0.0, 0.0)]`, then for each threshold `accused = scores >= threshold`, and append",
 )
 def both_ends(answer: Answer, draw: torch.Generator) -> None:
     answer.should_be([(0.0, 0.0), (0.0, 1.0), (1.0, 1.0)], *_shown((2, True), (1, False)))
     answer.should_be([(0.0, 0.0), (1.0, 0.0), (1.0, 1.0)], *_shown((2, False), (1, True)))
+    straight = [(0.0, 0.0), (0.0, 0.5), (0.0, 1.0), (0.5, 1.0), (1.0, 1.0)]
+    answer.should_be(straight, *_shown((4, True), (3, True), (2, False), (1, False)))
 
 
 @law(

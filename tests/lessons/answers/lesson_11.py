@@ -274,3 +274,17 @@ def advantage_first_half(losses, members):
     count = int(members.sum())
     accused = (losses <= losses[:count].mean()).double()
     return accused[:count].mean() - accused[count:].mean()
+
+
+@wrong("11.1", "only the corners of the curve", "begins with nobody", "goes straight on")
+def roc_corners(scores, members):
+    points = [(0.0, 0.0)]
+    for threshold in scores.unique().flip(0):
+        accused = scores >= threshold
+        points.append((float(accused[~members].double().mean()), float(accused[members].double().mean())))
+    inner = [
+        here
+        for before, here, after in zip(points, points[1:], points[2:], strict=False)
+        if (here[0] - before[0]) * (after[1] - here[1]) != (after[0] - here[0]) * (here[1] - before[1])
+    ]
+    return [points[0], *inner, points[-1]]
