@@ -59,12 +59,18 @@ def seeds_once(answer: Answer, draw: torch.Generator) -> None:
 @law(
     "the same rounds, or the same budget of bytes: one of the two is enough",
     where="Different rounds within the same budget of bytes.",
-    idea="At the same bytes a sparse method does more rounds: that is the point. At the same rounds it sends less.",
+    idea=(
+        "At the same bytes a sparse method does more rounds: that is the point. At the same rounds it sends less, and "
+        "then the budgets do not matter."
+    ),
     code="`same_rounds or same_budget`, not `and`",
 )
 def rounds_or_bytes(answer: Answer, draw: torch.Generator) -> None:
     answer.should_be(True, _at_budget(4, 9))
     answer.should_be(True, _at_budget(7, 7, budget=None))
+    first, second = _at_budget(7, 7)
+    answer.should_be(True, [first, replace(second, budget=900)])
+    answer.should_be(True, [first, replace(second, budget=None)])
     answer.should_be(False, [replace(trial, budget=500 + place) for place, trial in enumerate(_at_budget(4, 9))])
 
 
@@ -80,11 +86,14 @@ def none_is_no_budget(answer: Answer, draw: torch.Generator) -> None:
 
 @law(
     "it looks at all methods and all trials",
-    where="Four methods, of which only the last is different.",
-    idea="Compare every trial with the others, not only the first two.",
-    code="Sets over all trials: `{trial.setup for trial in trials}`, and so on.",
+    where="Four methods, of which only the last is different; or two seeds, read after different rounds.",
+    idea="The same for ALL trials: not for the first two, not from one to the next, not for each seed by itself.",
+    code="Sets over all trials: `{trial.setup for trial in trials}`, `{trial.rounds for trial in trials}`, and so on.",
 )
 def everyone(answer: Answer, draw: torch.Generator) -> None:
+    first, second, third = _at_budget(4, 4, 9)
+    answer.should_be(False, [replace(first, budget=900), second, third])
+    answer.should_be(False, [replace(trial, rounds=4 + trial.seed) for trial in _trials(A=(0, 1), B=(0, 1))])
     for _ in range(4):
         seeds = tuple(torch.randperm(9, generator=draw)[: integer(1, 3, draw)].tolist())
         trials = _trials(A=seeds, B=seeds[::-1], C=seeds, D=seeds)

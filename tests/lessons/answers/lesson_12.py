@@ -115,6 +115,11 @@ def fair_first_two(trials):
     return fair_by_sets([t for t in trials if t.method in names])
 
 
+@right("12.1")
+def fair_in_numpy(trials):
+    return np.all([fair_by_sets(trials)])
+
+
 # 12.2 accuracy_at ---------------------------------------------------------------------------------------------------
 
 
@@ -253,7 +258,7 @@ def summary_median(values):
     return statistics.median(values), spread, n
 
 
-@wrong("12.3", "in another order", "divided by n - 1", "sum")
+@wrong("12.3", "in another order", "the first number is the mean", "in this order")
 def summary_reordered(values):
     mean, spread, n = summary_by_hand(values)
     return n, mean, spread
@@ -262,3 +267,9 @@ def summary_reordered(values):
 @wrong("12.3", "the deviation of absolute values", "any values", "abs")
 def summary_absolute(values):
     return summary_by_hand([abs(value) for value in values])
+
+
+@right("12.3")
+def summary_of_an_array(values):
+    values = np.array(values)
+    return values.mean(), values.std(ddof=1) if values.size > 1 else None, np.int64(values.size)
