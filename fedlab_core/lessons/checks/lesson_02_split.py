@@ -201,17 +201,30 @@ def distribution(answer: Answer, draw: torch.Generator) -> None:
 @law(
     "which examples of a label a client gets is random",
     where="Who gets the FIRST examples of a label in the data set? Always client 0?",
-    idea="Data sets are often sorted (by writer, by day). Shuffle a label's indices before you cut them.",
+    idea=(
+        "Data sets are often sorted (by writer, by day). Shuffle a label's indices before you cut them, anew for each "
+        "seed; to begin elsewhere or to take every other one is no shuffling."
+    ),
     code="`index = rng.permutation(np.flatnonzero(y_N == label))`",
 )
 def shuffled(answer: Answer, draw: torch.Generator) -> None:
     y_N = torch.zeros(400, dtype=torch.int64)
     args = (y_N, 2, 1000.0, integer(0, 99, draw))
-    mean = float(_parts(answer, *args)[0].double().mean())
+    own = _parts(answer, *args)[0]
+    mean = float(own.double().mean())
     if not 150 < mean < 250:
         answer.broken(
             args, "client 0 has examples from everywhere", f"its indices are {mean:.0f} on average, of 0 to 399"
         )
+    has_N = torch.zeros(400, dtype=torch.bool)
+    has_N[own] = True
+    together = int((has_N[1:] == has_N[:-1]).sum())
+    if not 140 < together < 260:
+        answer.broken(args, "about 200 of 399 neighbours in the data set with the same client", f"{together} of them")
+    again = int(has_N[_parts(answer, *args[:3], args[3] + 1)[0]].sum())
+    if not 60 < again < 140:
+        wanted = "with another seed client 0 has about 100 of these 200 examples again"
+        answer.broken(args, wanted, f"it has {again} of them again")
 
 
 def _global_state() -> tuple[object, bytes, bytes]:

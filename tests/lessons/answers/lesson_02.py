@@ -183,6 +183,20 @@ def split_balanced(y_N, num_clients, alpha, seed):
     return _split(y_N, num_clients, lambda _: rng.dirichlet(np.full(num_clients, alpha)), rng.permutation, cut)
 
 
+@wrong("02.1", "begins elsewhere instead of shuffling", "random", "begin elsewhere")
+def split_rolled(y_N, num_clients, alpha, seed):
+    rng = np.random.default_rng(seed)
+    roll = lambda index: np.roll(index, rng.integers(len(index)))  # noqa: E731
+    return _split(y_N, num_clients, lambda _: rng.dirichlet(np.full(num_clients, alpha)), roll, _cumulative)
+
+
+@wrong("02.1", "the same shuffle for every seed", "random", "anew for each seed")
+def split_shuffled_once(y_N, num_clients, alpha, seed):
+    rng = np.random.default_rng(seed)
+    shuffle = lambda index: np.random.default_rng(0).permutation(index)  # noqa: E731
+    return _split(y_N, num_clients, lambda _: rng.dirichlet(np.full(num_clients, alpha)), shuffle, _cumulative)
+
+
 # 02.2 jensen_shannon ------------------------------------------------------------------------------------------------
 
 
