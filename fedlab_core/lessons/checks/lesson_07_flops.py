@@ -72,6 +72,7 @@ def last(answer: Answer, draw: torch.Generator) -> None:
 )
 def any_depth(answer: Answer, draw: torch.Generator) -> None:
     answer.should_be(7.0, [7.0], [])
+    answer.should_be(15.0, [10.0, 20.0], [0.5])
     for layers in (2, 3, 6, 14):
         flops = [float(integer(1, 500, draw)) for _ in range(layers)]
         kept = [integer(1, 10, draw) / 10 for _ in range(layers - 1)]
