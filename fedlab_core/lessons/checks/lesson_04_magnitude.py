@@ -126,15 +126,15 @@ def ends(answer: Answer, draw: torch.Generator) -> None:
 
 @law(
     "every mask has the shape of its weight, for any network",
-    where="Try tensors with two and four axes.",
+    where="Try tensors with two and four axes, and with one: a bias in `weights` is ranked like all else.",
     idea="Flatten for the ranking, and give each tensor back its own part in its own shape.",
     code="`flat_mask.split([weight.numel() for weight in weights.values()])`, then `part.view(weight.shape)`",
 )
 def anything(answer: Answer, draw: torch.Generator) -> None:
-    shapes = {"conv": (2, 1, 2, 2), "fc": (3, 4), "out": (2, 3)}
+    shapes = {"conv": (2, 1, 2, 2), "fc": (3, 4), "out": (2, 3), "bias": (3,)}
     for _ in range(8):
         weights = {name: torch.randint(-4, 5, shape, generator=draw).float() for name, shape in shapes.items()}
-        _judge(answer, weights, integer(0, 26, draw))
+        _judge(answer, weights, integer(0, 29, draw))
 
 
 EXERCISES = (

@@ -120,7 +120,7 @@ def grows(answer: Answer, draw: torch.Generator) -> None:
 def how_many(answer: Answer, draw: torch.Generator) -> None:
     for kept, gone, fraction in (
         *((5, 3, 0.5), (3, 3, 0.5), (4, 4, 0.4), (1, 3, 0.5), (4, 1, 0.75)),
-        *((3, 9, 0.67), (4, 4, 0.0), (3, 0, 0.5)),
+        *((3, 9, 0.67), (4, 4, 0.0), (3, 0, 0.5), (2, 4, 1.0)),
     ):
         case = _case(draw, kept, gone, fraction)
         answer.should_be(drop_and_grow(*case), *case)

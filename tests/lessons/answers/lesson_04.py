@@ -141,6 +141,13 @@ def masks_whole_numbers(weights, kept):
     return _at(_flat(weights).int().topk(kept).indices, weights)
 
 
+@wrong("04.1", "biases are not pruned", "for any network", "a bias in `weights` is ranked")
+def masks_without_biases(weights, kept):
+    everything = {name: torch.ones_like(weight, dtype=torch.bool) for name, weight in weights.items()}
+    ranked = {name: weight for name, weight in weights.items() if "bias" not in name}
+    return everything | _at(_flat(ranked).topk(min(kept, len(_flat(ranked)))).indices, ranked)
+
+
 # 04.2 erk_densities -------------------------------------------------------------------------------------------------
 
 
