@@ -85,7 +85,7 @@ def both_budgets(answer: Answer, draw: torch.Generator) -> None:
 @law(
     "the best mean over the seeds wins, not the luckiest seed",
     where="Seeds 0.6, 0.6, 0.9 or seeds 0.8, 0.8, 0.7: which setting would you rather use?",
-    idea="A single high accuracy may be luck, a low one bad luck. Compare means over all seeds; higher is better.",
+    idea="A single high accuracy may be luck, a low one bad luck. Compare means over all seeds, unrounded.",
     code='`sum(one["accuracies"]) / len(one["accuracies"])` as the key of `max`',
 )
 def mean_wins(answer: Answer, draw: torch.Generator) -> None:
@@ -97,6 +97,8 @@ def mean_wins(answer: Answer, draw: torch.Generator) -> None:
     answer.should_be("steady", [longer, steady], 1000.0, PLENTY)
     uneven, even = _setting("uneven", 100, 100, [0.6, 0.9, 0.6]), _setting("even", 100, 100, [0.65, 0.65, 0.65])
     answer.should_be("uneven", [even, uneven], 1000.0, PLENTY)
+    better, cheaper = _setting("better", 300, 300, [0.7, 0.704]), _setting("cheaper", 100, 100, [0.7, 0.702])
+    answer.should_be("better", [cheaper, better], 1000.0, PLENTY)
 
 
 @law(

@@ -44,3 +44,9 @@ def summary_count_is_float(values):
 def summary_none_for_zero(values):
     mean, spread, n = summary_by_hand(values)
     return mean, spread or None, n
+
+
+@wrong("12.1", "as many trials as methods times seeds", "counts once", "len(set(own))")
+def fair_by_number(trials):
+    methods, seeds = {t.method for t in trials}, {t.seed for t in trials}
+    return same(t.setup for t in trials) and len(trials) == len(methods) * len(seeds) and same_limit(trials)
