@@ -90,7 +90,7 @@ def empty_labels(answer: Answer, draw: torch.Generator) -> None:
         "root: that is the distance. A label that only one of the two has counts, too. And nothing is added to p and q "
         "against log 0: it would move the result."
     ),
-    code="`log2`, or divide the natural logarithm's result by `math.log(2)`",
+    code="`p * log2(p / m)`, m below; for bits `log2`, or divide the natural logarithm's result by `math.log(2)`",
 )
 def one_for_disjoint(answer: Answer, draw: torch.Generator) -> None:
     answer.should_be(1.0, torch.eye(2).double()[0], torch.eye(2).double()[1])

@@ -85,7 +85,10 @@ def server_only(answer: Answer, draw: torch.Generator) -> None:
 @law(
     "no layer is empty: the channel with the largest logit stays",
     where="Server and device keep different channels of a layer. How many are left?",
-    idea="A layer without a channel passes nothing on, the network is dead. One stays: largest o, so -1 before -5.",
+    idea=(
+        "A layer without a channel passes nothing on, the network is dead. One stays, the one with the largest o, "
+        "whatever its sign: -1 before -5."
+    ),
     code="`if not both.any():` make a mask of false and set the place of `argmax` to True",
 )
 def never_empty(answer: Answer, draw: torch.Generator) -> None:

@@ -134,7 +134,10 @@ def no_false_alarm(answer: Answer, draw: torch.Generator) -> None:
 @law(
     "the rate of false alarms may reach the limit, and not exceed it",
     where="Two non-members and `most` = 0.5: may one of them be accused?",
-    idea="AT MOST the limit: a threshold with exactly this false positive rate is allowed, a higher rate is not.",
+    idea=(
+        "AT MOST the limit: a threshold with exactly this false positive rate is allowed, a higher rate is not. What "
+        "is returned is its TRUE positive rate, and nothing is taken off."
+    ),
     code="`fpr <= most`, not `<`; and no `quantile`, which lies between two scores",
 )
 def limit(answer: Answer, draw: torch.Generator) -> None:
