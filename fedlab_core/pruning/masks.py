@@ -33,11 +33,6 @@ def apply_masks(params: Params, masks: Masks) -> Params:
     return {name: weight.masked_fill(~masks[name], 0) if name in masks else weight for name, weight in params.items()}
 
 
-def intersect(masks: Masks, others: Masks) -> Masks:
-    """Kept in both."""
-    return {name: mask & others[name] for name, mask in masks.items()}
-
-
 def sparsity(masks: Masks) -> float:
     """Pruned / prunable weights; 0 where nothing is prunable."""
     prunable = total(masks)

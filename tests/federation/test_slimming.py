@@ -16,7 +16,7 @@ from fedlab_core.federation.slimming import SlimTrainer
 from fedlab_core.federation.trainer import TRAINERS, OnStep, Trainer, no_step_hook
 from fedlab_core.lab import Federation
 from fedlab_core.models import build_model, init_params, noise_shapes
-from fedlab_core.pruning.masks import apply_masks, full_masks, intersect
+from fedlab_core.pruning.masks import apply_masks, full_masks
 from fedlab_core.pruning.units import drop_units, hidden_units
 from fedlab_core.rounds import initial_record, run_round
 from fedlab_core.strategies import make_strategy
@@ -63,7 +63,7 @@ def assignments(model: nn.Module, share: float, own_masks: bool) -> list[Assignm
         generator = seeded_generator("masks", client)
         single = {n: torch.rand(w.shape, generator=generator) < 0.8 for n, w in params.items() if w.dim() > 1}
         more = drop_units(params, shared, share + 0.1 * client, units)
-        return more | intersect(single, more)
+        return more | {name: mask & more[name] for name, mask in single.items()}
 
     sent = apply_masks(params, shared)
     return [Assignment(client, sent, buffers, masks(client)) for client in range(len(SIZES))]

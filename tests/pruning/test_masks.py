@@ -11,7 +11,6 @@ from fedlab_core.pruning.masks import (
     apply_masks,
     drop_lowest,
     full_masks,
-    intersect,
     layer_density,
     overlap,
     overlaps,
@@ -102,13 +101,12 @@ def test_random_order_is_one_permutation() -> None:
     assert torch.equal(places.sort().values, torch.arange(len(places)))
 
 
-def test_density_overlap_and_intersection() -> None:
+def test_density_and_overlap() -> None:
     left = {"a": torch.tensor([True, True, False, False])}
     right = {"a": torch.tensor([True, False, True, False])}
     assert layer_density(left) == {"a": 0.5}
     assert overlap(left, right) == pytest.approx(1 / 3)
     assert overlap(left, left) == 1
-    assert intersect(left, right)["a"].tolist() == [True, False, False, False]
     empty = {"a": torch.zeros(4, dtype=torch.bool)}
     assert overlap(empty, empty) == 1
     assert sparsity({}) == 0
