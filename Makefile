@@ -9,9 +9,9 @@ COV_MIN ?= 90
 FOLDER ?= notebooks
 BENCHMARKS ?= $(shell grep -l __main__ benchmarks/*.py)
 
-# Two test processes with one thread each: more threads would only compete for the same cores. Files are given out in their
-# order, the slow ones from the notebooks and the browser on: the longest come first, and no process waits long in the end.
-PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+# One thread in each test process: more would only compete for the same cores. Files are given out in their order, the slow
+# ones from the notebooks and the browser on: the longest come first, and no process waits long in the end.
+PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help setup app test quick check notebooks bench
@@ -26,13 +26,14 @@ setup: $(INSTALLED) ## install everything into .venv
 app: $(INSTALLED) ## open the dashboard (PORT=8600 chooses the port)
 	$(PY) -m streamlit run app/main.py --browser.gatherUsageStats=false $(if $(PORT),--server.port=$(PORT))
 
-# The fast tests alone cover the core; counting lines in the slow ones, too, would only make them slower.
+# The fast tests alone cover the core; counting lines in the slow ones, too, would only make them slower. Slow tests wait
+# for browsers and processes half of the time: three at once keep two cores busy.
 test: $(INSTALLED) ## run all tests; the fast ones cover at least COV_MIN=90 % of the branches of fedlab_core
-	$(PYTEST) -m "not slow" --cov=fedlab_core --cov-branch --cov-fail-under=$(COV_MIN)
-	$(PYTEST) -m slow tests/notebooks tests
+	$(PYTEST) -n 2 -m "not slow" --cov=fedlab_core --cov-branch --cov-fail-under=$(COV_MIN)
+	$(PYTEST) -n 3 -m slow tests/notebooks tests
 
 quick: $(INSTALLED) ## run the fast tests, in under two minutes
-	$(PYTEST) -m "not slow"
+	$(PYTEST) -n 2 -m "not slow"
 
 check: $(INSTALLED) ## style and types: ruff and mypy
 	$(PY) -m ruff check .
