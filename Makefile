@@ -9,8 +9,8 @@ COV_MIN ?= 90
 FOLDER ?= notebooks
 BENCHMARKS ?= $(shell grep -l __main__ benchmarks/*.py)
 
-# One thread in each test process: more would only compete for the same cores. Files are given out in their order, the slow
-# ones from the notebooks and the browser on: the longest come first, and no process waits long in the end.
+# One thread in each test process: more would only compete for the same cores. Files are given out in their order,
+# notebooks and browser tests first: they are the longest, and no process should wait long in the end.
 PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
@@ -30,7 +30,7 @@ app: $(INSTALLED) ## open the dashboard (PORT=8600 chooses the port)
 # for browsers and processes half of the time: three at once keep two cores busy.
 test: $(INSTALLED) ## run all tests; the fast ones cover at least COV_MIN=90 % of the branches of fedlab_core
 	$(PYTEST) -n 2 -m "not slow" --cov=fedlab_core --cov-branch --cov-fail-under=$(COV_MIN)
-	$(PYTEST) -n 3 -m slow tests/notebooks tests
+	$(PYTEST) -n 3 -m slow
 
 quick: $(INSTALLED) ## run the fast tests, in under two minutes
 	$(PYTEST) -n 2 -m "not slow"

@@ -22,6 +22,12 @@ os.environ.setdefault("FEDLAB_PROCESSES", "1")
 settings.register_profile("fedlab", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("fedlab")
 
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The notebooks come first: theirs is the longest file, and nobody should wait for it alone in the end."""
+    items.sort(key=lambda item: "notebooks" not in item.path.parts)
+
+
 LOCAL_HOSTS = {"localhost", "127.0.0.1", "::1", "0.0.0.0", "::"}
 
 
