@@ -55,5 +55,5 @@ $(INSTALLED): pyproject.toml constraints.txt
 		exit 1; }
 	@echo "Installing into $(VENV): a few minutes and about 7 GB the first time."
 	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --disable-pip-version-check -c constraints.txt -e '.[app,brain,notebooks,onnx,dev]'
+	$(PY) -m pip install --disable-pip-version-check -c constraints.txt -e '.[app,brain,flower,notebooks,onnx,dev]'
 	@touch $@

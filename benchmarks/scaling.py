@@ -18,6 +18,7 @@ import psutil
 import torch
 from machine import machine
 
+from fedlab_core.clients import RunClients, client_side
 from fedlab_core.costs.flops import forward_flops
 from fedlab_core.data.datasets import Dataset
 from fedlab_core.data.federated import federate
@@ -26,7 +27,7 @@ from fedlab_core.lab import Federation
 from fedlab_core.models import build_model
 from fedlab_core.processes import Crew, default_processes
 from fedlab_core.pruning.masks import full_masks, purge
-from fedlab_core.rounds import RunClients, client_side, run_round
+from fedlab_core.rounds import run_round
 from fedlab_core.runs.recipes import recipe
 from fedlab_core.types import seeded_generator
 

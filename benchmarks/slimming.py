@@ -20,7 +20,8 @@ import torch
 from machine import machine
 from torch import nn
 
-from fedlab_core import rounds
+from fedlab_core import clients
+from fedlab_core.clients import Download
 from fedlab_core.costs.flops import effective_flops, forward_flops
 from fedlab_core.experiment import Experiment
 from fedlab_core.federation import slimming
@@ -71,16 +72,16 @@ class TimedTrainer(slimming.SlimTrainer):
         return updates
 
 
-rounds.SlimTrainer = TimedTrainer
+clients.SlimTrainer = TimedTrainer
 
 
-def seconds(federation: Federation, payload: bytes, clients: int, slimmed: bool) -> tuple[float, float]:
+def seconds(federation: Federation, payload: bytes, count: int, slimmed: bool) -> tuple[float, float]:
     """Time of training, and of the clients' side of one round."""
     slimming.WORTHWHILE = 0.9 if slimmed else 0.0
     TimedTrainer.spent_s = 0.0
-    downloads = [rounds.Download(client, payload) for client in range(clients)]
+    downloads = [Download(client, payload) for client in range(count)]
     start = time.perf_counter()
-    rounds.client_side(federation, downloads, RoundContext(1, 1, 0))
+    clients.client_side(federation, downloads, RoundContext(1, 1, 0))
     return TimedTrainer.spent_s, time.perf_counter() - start
 
 

@@ -17,8 +17,9 @@ import torch
 from sklearn.decomposition import PCA
 from torch import Tensor
 
+from fedlab_core.clients import RunClients, client_side
 from fedlab_core.lab import Federation
-from fedlab_core.rounds import RunClients, client_side, exchange, merge
+from fedlab_core.rounds import exchange, merge
 from fedlab_core.types import Masks, Params, ServerState, Update
 
 MOST_NUMBERS = 5 * 10**7

@@ -28,10 +28,10 @@ from typing import IO, Any, NamedTuple, Protocol
 
 import torch
 
+from fedlab_core.clients import Download, Report, client_side
 from fedlab_core.experiment import Experiment
 from fedlab_core.federation.trainer import OnStep
 from fedlab_core.lab import Federation
-from fedlab_core.rounds import Download, Report, client_side
 
 _LENGTH = struct.Struct("<I")
 _LOOK_S = 0.005

@@ -15,10 +15,10 @@ from functools import lru_cache
 
 import torch
 
+from fedlab_core.clients import Download, Report, client_side
 from fedlab_core.federation.trainer import OnStep, no_step_hook
 from fedlab_core.helpers import Helper, HelperError, Unable, may_fork
 from fedlab_core.lab import Federation
-from fedlab_core.rounds import Download, Report, client_side
 from fedlab_core.types import RoundContext
 
 __all__ = ["MOST", "Crew", "HelperError", "crew", "default_processes", "one_thread", "split"]
@@ -97,7 +97,7 @@ class Crew:
     def __call__(
         self, federation: Federation, downloads: Sequence[Download], ctx: RoundContext, on_step: OnStep = no_step_hook
     ) -> list[Report]:
-        """See `fedlab_core.rounds.client_side`. Every process computes with one thread.
+        """See `fedlab_core.clients.client_side`. Every process computes with one thread.
 
         Raises:
             HelperError: a helper died or could not do its part.

@@ -5,33 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from fedlab_core.costs.codec import MaskMemory
+from fedlab_core.clients import Download, Lost, Report, RunClients, client_side, received, untrained_update
+from fedlab_core.costs.codec import CodecError, MaskMemory
 from fedlab_core.costs.flops import BACKWARD_FACTOR
-from fedlab_core.data.cohort import LocalData
+from fedlab_core.federation.admission import BadUpdate, check_update, not_finite
 from fedlab_core.federation.evaluation import Evaluation, evaluate
-from fedlab_core.federation.messages import (
-    pack_assignment,
-    pack_memory,
-    pack_update,
-    unpack_assignment,
-    unpack_memory,
-    unpack_update,
-)
-from fedlab_core.federation.slimming import SlimTrainer
-from fedlab_core.federation.trainer import TRAINERS, OnStep, no_step_hook
+from fedlab_core.federation.messages import pack_assignment, pack_memory, unpack_update
+from fedlab_core.federation.trainer import OnStep, no_step_hook
 from fedlab_core.lab import Federation, Start
-from fedlab_core.models import noise_shapes
 from fedlab_core.pruning.masks import apply_masks, layer_density, sparsity
-from fedlab_core.types import Assignment, Masks, Params, RoundContext, RoundRecord, ServerState, Update
-
-STEP_FLOPS = 1.5e8
-"""A step of stacked clients does about so much. Less is mostly overhead; more falls out of the processor's caches, and
-needs memory. A fixed number, because how clients are stacked decides how sums are rounded."""
+from fedlab_core.types import Dropped, Masks, Params, RoundContext, RoundRecord, ServerState, Update
 
 
 def sample_clients(num_clients: int, participation: float, ctx: RoundContext) -> list[int]:
@@ -49,61 +37,6 @@ def participants(federation: Federation, ctx: RoundContext) -> list[int]:
     ]
 
 
-class Report(NamedTuple):
-    """What comes back from one client: its encoded update, and what its training cost."""
-
-    payload: bytes
-    effective_flops: float
-
-
-class Download(NamedTuple):
-    """A client's id, its encoded assignment, and what it has kept itself (encoded, to be handed on; never charged)."""
-
-    client_id: int
-    payload: bytes
-    memory: bytes = b""
-
-
-class RunClients(Protocol):
-    """Does the clients' side of a round, in this process or elsewhere."""
-
-    def __call__(
-        self, federation: Federation, downloads: Sequence[Download], ctx: RoundContext, on_step: OnStep = no_step_hook
-    ) -> list[Report]:
-        """Reports in the order of `downloads`."""
-
-
-def client_side(
-    federation: Federation, downloads: Sequence[Download], ctx: RoundContext, on_step: OnStep = no_step_hook
-) -> list[Report]:
-    """Every client reads its download, trains, prunes what it sends, and uploads; equal downloads are decoded once."""
-    memory = MaskMemory()
-    payloads = {id(one.payload): one.payload for one in downloads}
-    decoded = {key: unpack_assignment(payload, -1, memory) for key, payload in payloads.items()}
-    reports: dict[int, Report] = {}
-    for cohort in _cohorts(federation, downloads):
-        assignments = [
-            replace(decoded[id(one.payload)], client_id=one.client_id, memory=unpack_memory(one.memory))
-            for one in cohort
-        ]
-        for assignment, update in zip(assignments, _train(federation, assignments, ctx, on_step), strict=True):
-            reports[update.client_id] = upload(federation, assignment, update, ctx, memory)
-    return [reports[one.client_id] for one in downloads]
-
-
-def _cohorts(federation: Federation, downloads: Sequence[Download]) -> list[Sequence[Download]]:
-    """Who is trained together: clients of like sizes, as many as a step of `STEP_FLOPS` is for."""
-    width = cohort_width(federation)
-    by_size = sorted(downloads, key=lambda download: -int(federation.data.sizes[download.client_id]))
-    return [by_size[start : start + width] for start in range(0, len(by_size), width)]
-
-
-def cohort_width(federation: Federation) -> int:
-    """How many clients are stacked: as many as fill a step of `STEP_FLOPS`, at least one."""
-    one = BACKWARD_FACTOR * federation.experiment.federation.batch_size * sum(federation.layer_flops.values())
-    return max(1, round(STEP_FLOPS / max(one, 1)))
-
-
 def run_round(
     federation: Federation,
     server: ServerState,
@@ -111,10 +44,14 @@ def run_round(
     on_step: OnStep = no_step_hook,
     run_clients: RunClients = client_side,
 ) -> RoundRecord:
-    """Assign, train, upload, merge, prune, measure. `server` is left as it is; the next state is in the record."""
+    """Assign, train, upload, merge, prune, measure. `server` is left as it is; the next state is in the record.
+
+    A client that does not answer, or whose update cannot be right, is left out and named in the record. If nobody is
+    left, the round is skipped: the model stays as it is.
+    """
     start = time.perf_counter()
-    clients, downloads, reports, updates = exchange(federation, server, ctx, on_step, run_clients)
-    before, after = merge(federation, server, updates, ctx)
+    clients, downloads, reports, updates, dropped = exchange(federation, server, ctx, on_step, run_clients)
+    before, after = merge(federation, server, updates, ctx) if updates else (server, server)
 
     tested = _evaluate(federation, after, ctx)
     unpruned = all(torch.equal(after.params[name], weight) for name, weight in before.params.items())
@@ -124,23 +61,30 @@ def run_round(
         tested,
         ctx,
         clients=tuple(clients),
+        dropped=tuple(dropped),
+        skipped=not updates,
         score_before_purge=tested.score if unpruned else _evaluate(federation, before, ctx).score,
-        train_loss=_mean_loss(updates),
-        upload_bytes=sum(len(report.payload) for report in reports),
+        train_loss=_mean_loss(updates) if updates else None,
+        upload_bytes=sum(len(report.payload) for report in reports.values()),
         download_bytes=sum(len(one.payload) for one in downloads),
-        dense_flops=dense_flops(federation, clients),
-        effective_flops=round(sum(report.effective_flops for report in reports)),
+        dense_flops=dense_flops(federation, list(reports)),
+        effective_flops=round(sum(report.effective_flops for report in reports.values())),
         round_s=time.perf_counter() - start,
     )
 
 
 class Exchange(NamedTuple):
-    """What went to the clients of a round and came back; `updates` is what the server reads out of their reports."""
+    """What went to the clients of a round and came back.
+
+    `updates` is what the server reads out of their reports, which are by client id; `dropped` are the clients without
+    an update, and why.
+    """
 
     clients: list[int]
     downloads: list[Download]
-    reports: list[Report]
+    reports: dict[int, Report]
     updates: list[Update]
+    dropped: list[Dropped]
 
 
 def exchange(
@@ -153,11 +97,20 @@ def exchange(
     """Assign, train, upload: a round up to where the server merges."""
     clients = participants(federation, ctx)
     downloads = broadcast(federation, server, clients, ctx)
-    reports = run_clients(federation, downloads, ctx, on_step)
-    # The server sees only what was decoded from the payloads.
+    answers = dict(zip(clients, run_clients(federation, downloads, ctx, on_step), strict=True))
+    reports = {k: answer for k, answer in answers.items() if isinstance(answer, Report)}
+    updates, dropped = [], [Dropped(k, answer.reason) for k, answer in answers.items() if isinstance(answer, Lost)]
+    # The server sees only what was decoded from the payloads, and takes none on trust.
     memory = MaskMemory()
-    updates = [unpack_update(report.payload, k, server, memory) for k, report in zip(clients, reports, strict=True)]
-    return Exchange(clients, downloads, reports, updates)
+    pattern = untrained_update(federation, received(downloads[0]))
+    for k, report in reports.items():
+        try:
+            update = unpack_update(report.payload, k, server, memory)
+            check_update(update, pattern, int(federation.data.sizes[k]))
+            updates.append(update)
+        except (CodecError, BadUpdate) as error:
+            dropped.append(Dropped(k, str(error)))
+    return Exchange(clients, downloads, reports, updates, sorted(dropped))
 
 
 def merge(
@@ -180,12 +133,17 @@ def dense_flops(federation: Federation, clients: Sequence[int]) -> int:
 
 def _refuse_divergence(merged: Params, ctx: RoundContext) -> None:
     """Stop a run whose weights are no numbers any more: magnitudes of NaN cannot be ordered, so all would be pruned."""
-    broken = [name for name, weight in merged.items() if not weight.isfinite().all()]
+    broken = not_finite(merged)
     if broken:
-        raise ValueError(
-            f"training diverged in round {ctx.round}: {broken[0]} holds values that are not finite; "
-            "lower federation.learning_rate or federation.momentum"
-        )
+        raise diverged(ctx.round, broken)
+
+
+def diverged(round: int, name: str) -> ValueError:
+    """The end of a run whose training has run away; `name` is a tensor that shows it."""
+    return ValueError(
+        f"training diverged in round {round}: {name} holds values that are not finite; "
+        "lower federation.learning_rate or federation.momentum"
+    )
 
 
 def initial_record(federation: Federation) -> RoundRecord:
@@ -227,32 +185,6 @@ def broadcast(federation: Federation, server: ServerState, clients: Sequence[int
     return [
         Download(one.client_id, payloads[key], pack_memory(one.memory)) for one, key in zip(sent, keys, strict=True)
     ]
-
-
-def _train(
-    federation: Federation, assignments: Sequence[Assignment], ctx: RoundContext, on_step: OnStep
-) -> list[Update]:
-    settings = federation.experiment.federation
-    local, noise = settings.local, noise_shapes(federation.model)
-    rows = [federation.data.train_rows(assignment.client_id) for assignment in assignments]
-    data = [
-        LocalData.of(assignment.client_id, examples, local.local_epochs, local.batch_size, noise, ctx)
-        for assignment, examples in zip(assignments, rows, strict=True)
-    ]
-    program = federation.experiment.strategy.program(local)
-    trainer = SlimTrainer(TRAINERS[settings.trainer](settings.precision), federation.layer_flops)
-    return trainer.train(federation.model, program, assignments, data, ctx, on_step)
-
-
-def upload(
-    federation: Federation, received: Assignment, update: Update, ctx: RoundContext, memory: MaskMemory
-) -> Report:
-    """A client prunes what it sends, as far as it knows the server: by what it has received."""
-    known = ServerState(received.params, received.buffers, received.masks, received.extras)
-    masks = federation.experiment.strategy.prune_upload(known, update, ctx)
-    payload = pack_update(replace(update, masks=masks), memory)
-    each = federation.experiment.strategy.training_flops(received.masks, ctx)
-    return Report(payload, federation.experiment.federation.local_epochs * update.num_examples * each)
 
 
 def _evaluate(federation: Federation, server: ServerState, ctx: RoundContext) -> Evaluation:

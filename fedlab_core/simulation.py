@@ -7,11 +7,13 @@ from dataclasses import replace
 
 from torch import Tensor
 
+from fedlab_core.clients import RunClients, client_side
 from fedlab_core.experiment import Experiment, SettingError
+from fedlab_core.federation.admission import NOT_FINITE
 from fedlab_core.federation.trainer import OnStep, no_step_hook
 from fedlab_core.lab import Federation, Start
 from fedlab_core.processes import crew
-from fedlab_core.rounds import client_side, initial_record, run_round
+from fedlab_core.rounds import diverged, initial_record, run_round
 from fedlab_core.types import RoundRecord, ServerState
 
 
@@ -21,6 +23,7 @@ def simulate(
     start: tuple[int, ServerState] | None = None,
     on_step: OnStep = no_step_hook,
     processes: int = 1,
+    run_clients: RunClients | None = None,
 ) -> Iterator[RoundRecord]:
     """Yield the record of each round as it ends: round 0 (the untrained model) to round T.
 
@@ -31,6 +34,7 @@ def simulate(
         on_step: called between client steps; it may block (pause) or raise (stop).
         processes: the clients of a round are spread over so many. Another number may round sums differently. Without
             meaning on an accelerator.
+        run_clients: who does the clients' side of each round; default: `processes` of this machine.
 
     Raises:
         SettingError: `start` is no state of this experiment.
@@ -45,11 +49,23 @@ def simulate(
     done, server = start
     _refuse_foreign(federation, server)
     on_processor = experiment.federation.device == "cpu"  # an accelerator takes all clients of a round from one process
-    run_clients = crew(processes) if processes > 1 and on_processor else client_side
+    run_clients = run_clients or (crew(processes) if processes > 1 and on_processor else client_side)
     for round in range(done + 1, experiment.federation.rounds + 1):
         record = run_round(federation, server, federation.context(round), on_step, run_clients)
         server = record.state
         yield record
+        refuse_divergence(record)
+
+
+def refuse_divergence(record: RoundRecord) -> None:
+    """One client without numbers may be broken; more than half of them, and it is training that has run away.
+
+    Raises:
+        ValueError: it has.
+    """
+    broken = [reason for _, reason in record.dropped if reason.startswith(NOT_FINITE)]
+    if 2 * len(broken) > len(record.clients):
+        raise diverged(record.round, broken[0].removeprefix(f"{NOT_FINITE} in "))
 
 
 def fork_start(parent: Experiment, federation: Federation, server: ServerState) -> Start:

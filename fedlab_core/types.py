@@ -157,6 +157,13 @@ class ServerState:
         return digest.hexdigest()
 
 
+class Dropped(NamedTuple):
+    """A client whose update a round had to do without, and why."""
+
+    client_id: Count
+    reason: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class RoundRecord:
     """One round as a person sees it. The test metrics are of the model that is sent NEXT (after any purge).
@@ -165,19 +172,21 @@ class RoundRecord:
 
     Attributes:
         round: 0 is the untrained model; nothing has been sent, unless a client was asked for the first masks.
-        clients: ids of the clients that took part.
+        clients: ids of the clients that were asked.
+        dropped: those of them that did not answer, or sent what cannot be right. Nothing of theirs was merged.
+        skipped: nobody was left: nothing was merged, and the model is that of the round before.
         test_loss: of the global model on the whole test set: cross-entropy, or mean squared error in years^2.
         test_accuracy, test_mae: on the same; accuracy in [0, 1], mean absolute error in years.
         accuracy_before_purge, mae_before_purge: the same just before this round's masks were applied.
         worst_client_..., mean_client_..., best_client_...: of the global model on each client's own test split, over
             clients that have one. The worst has the lowest accuracy, or the highest error.
-        train_loss: mean of the clients' training loss over their local steps, weighted by examples.
+        train_loss: mean of the clients' training loss over their local steps, weighted by examples; None if skipped.
         sparsity: pruned weights / prunable weights of the global model.
         target_sparsity: what the strategy's schedule asks for in this round, None where there is no schedule.
         layer_density: kept / all weights, by prunable tensor.
-        upload_bytes, download_bytes: length of the encoded messages of all clients of this round.
-        dense_flops: training FLOPs of the round, all clients: 3 x forward (backward counted as two forwards), for every
-            example seen, as if no weight were pruned.
+        upload_bytes, download_bytes: length of the encoded messages of this round, of all clients, as far as they came.
+        dense_flops: training FLOPs of the round, of all clients that sent something: 3 x forward (backward counted as
+            two forwards), for every example seen, as if no weight were pruned.
         effective_flops: the same, each layer weighted by the density of the masks the client trained under
             ("theoretical": a masked dense network does not run faster).
         round_s: wall time of the round on this machine, evaluation included.
@@ -206,8 +215,10 @@ class RoundRecord:
     effective_flops: Count
     round_s: Annotated[float, Field(ge=0)]
     state: ServerState = field(repr=False, compare=False)
+    dropped: tuple[Dropped, ...] = ()
+    skipped: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Every field but the tensors, ready for `json.dumps`."""
         row = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "state"}
-        return {**row, "clients": list(self.clients)}
+        return {**row, "clients": list(self.clients), "dropped": [list(one) for one in self.dropped]}

@@ -94,7 +94,7 @@ def test_equal_experiments_have_equal_hashes(run):
 
 
 def test_diverging_training_is_one_sentence_and_a_failed_run(fedlab):
-    wild = ("--set", "federation.learning_rate=10", "--set", "federation.momentum=0.99")
+    wild = [f"--set=federation.{one}" for one in ("learning_rate=10", "momentum=0.99", "batch_size=4")]
     result = fedlab("run", "fedsparsify-digits", "--rounds", "3", "--json", *TINY, *wild)
     assert result.exit_code != 0
     assert "training diverged in round" in result.stderr

@@ -18,11 +18,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fedlab_core.clients import Download
 from fedlab_core.experiment import Experiment
 from fedlab_core.helpers import Frame, may_fork, read, write
 from fedlab_core.lab import Federation
 from fedlab_core.processes import MOST, Crew, HelperError, default_processes, split
-from fedlab_core.rounds import Download, initial_record, run_round
+from fedlab_core.rounds import initial_record, run_round
 from fedlab_core.simulation import simulate
 
 pytestmark = pytest.mark.slow  # processes come and go

@@ -20,7 +20,7 @@ from fedlab_core.cli import app
 from fedlab_core.runs.recipes import recipe
 
 ROOT = Path(__file__).parents[1]
-EXTRAS = ("app", "brain", "notebooks", "onnx", "dev")
+EXTRAS = ("app", "brain", "flower", "notebooks", "onnx", "dev")
 DOCUMENTS = ("README.md", "CONTRIBUTING.md")
 MAX_BYTES = 5_000_000
 
@@ -38,7 +38,7 @@ def project() -> dict[str, Any]:
 
 
 def requirements() -> list[str]:
-    """What `pip install -e .[app,brain,notebooks,onnx,dev]` asks for directly."""
+    """What `pip install -e .[app,brain,flower,notebooks,onnx,dev]` asks for directly."""
     table = project()
     return table["dependencies"] + [line for extra in EXTRAS for line in table["optional-dependencies"][extra]]
 

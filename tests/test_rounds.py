@@ -9,6 +9,7 @@ from fedlab_core.experiment import Experiment
 from fedlab_core.federation.messages import pack_assignment, pack_update
 from fedlab_core.lab import Federation, Start
 from fedlab_core.rounds import initial_record, run_round, sample_clients, start_record
+from fedlab_core.simulation import refuse_divergence
 from fedlab_core.strategies import Strategy
 from fedlab_core.strategies.fedavg import FedAvg
 from fedlab_core.strategies.fedsparsify_local import FedSparsifyLocal
@@ -112,12 +113,18 @@ def test_feature_skew_tests_clients_on_their_own_kind_of_image() -> None:
 
 
 def test_divergence_is_said_and_never_taken_for_pruning() -> None:
-    wild = {"federation.learning_rate": 10, "federation.momentum": 0.99, "strategy.name": "fedsparsify-global"}
-    federation = Federation.of(BASE.replace(wild))
+    wild = {
+        "federation.learning_rate": 10,
+        "federation.momentum": 0.99,
+        "federation.batch_size": 4,
+        "federation.local_epochs": 2,
+    }
+    federation = Federation.of(BASE.replace({**wild, "strategy.name": "fedsparsify-global"}))
     record = initial_record(federation)
     with pytest.raises(ValueError, match=r"training diverged in round \d: .* lower federation.learning_rate"):  # noqa: PT012
         for round in range(1, 6):
             record = run_round(federation, record.state, federation.context(round))
+            refuse_divergence(record)
     assert record.sparsity < 1
 
 

@@ -6,28 +6,17 @@ the untrained weights stand in for them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-import torch
-
+from fedlab_core.clients import Download, Report, client_side, untrained_update, upload
 from fedlab_core.costs.codec import MaskMemory
 from fedlab_core.federation.messages import unpack_assignment, unpack_memory, unpack_update
 from fedlab_core.federation.trainer import OnStep, no_step_hook
 from fedlab_core.lab import Federation
-from fedlab_core.rounds import (
-    Download,
-    Report,
-    RunClients,
-    broadcast,
-    client_side,
-    dense_flops,
-    merge,
-    participants,
-    upload,
-)
-from fedlab_core.types import Assignment, RoundContext, ServerState, Update
+from fedlab_core.rounds import broadcast, dense_flops, merge, participants
+from fedlab_core.types import RoundContext, ServerState
 
 
 class RoundCosts(NamedTuple):
@@ -80,7 +69,7 @@ def untrained(
     for client_id, payload, own in downloads:
         if (payload, own) not in answers:
             received = replace(unpack_assignment(payload, client_id, memory), memory=unpack_memory(own))
-            answer = upload(federation, received, _as_received(federation, received), ctx, memory)
+            answer = upload(federation, received, untrained_update(federation, received), ctx, memory)
             answers[payload, own] = client_id, answer
         first, report = answers[payload, own]
         flops = report.effective_flops * int(sizes[client_id]) / int(sizes[first])
@@ -88,13 +77,12 @@ def untrained(
     return reports
 
 
-def _as_received(federation: Federation, received: Assignment) -> Update:
-    program = federation.experiment.strategy.program(federation.experiment.federation.local)
-    state = program.begin(received, int(federation.data.sizes[received.client_id]))
-    return program.end(state._replace(num_steps=torch.tensor(1)))  # some programs divide by it
-
-
-def _round(federation: Federation, server: ServerState, ctx: RoundContext, run_clients: RunClients) -> Rehearsed:
+def _round(
+    federation: Federation,
+    server: ServerState,
+    ctx: RoundContext,
+    run_clients: Callable[[Federation, Sequence[Download], RoundContext], list[Report]],
+) -> Rehearsed:
     """As `run_round`, without its measurements."""
     clients, memory = participants(federation, ctx), MaskMemory()
     downloads = broadcast(federation, server, clients, ctx)

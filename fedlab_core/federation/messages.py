@@ -50,7 +50,8 @@ def unpack_update(payload: bytes, client_id: int, server: ServerState, memory: M
             raise CodecError(f"the update of client {client_id} is not of the model that was sent")
     if not masks.keys() <= server.masks.keys():
         raise CodecError(f"the update of client {client_id} masks tensors that cannot be pruned")
-    if any(name not in extras or extras[name].numel() != 1 for name in (_NUM_EXAMPLES, _TRAIN_LOSS)):
+    report = {_NUM_EXAMPLES: torch.int64, _TRAIN_LOSS: torch.float64}
+    if any(name not in extras or _kind(extras[name]) != (dtype, torch.Size([])) for name, dtype in report.items()):
         raise CodecError(f"the update of client {client_id} lacks its number of examples or its loss")
     num_examples, train_loss = int(extras.pop(_NUM_EXAMPLES)), float(extras.pop(_TRAIN_LOSS))
     return Update(client_id, groups["params"], groups["buffers"], masks, num_examples, train_loss, extras)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from fedlab_core.clients import client_side
 from fedlab_core.drift import Replay, replay
 from fedlab_core.lab import Federation
 from fedlab_core.processes import crew, one_thread
-from fedlab_core.rounds import client_side
 from fedlab_core.runs.store import RunError, RunStore
 
 

@@ -11,9 +11,9 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
+from fedlab_core.clients import cohort_width
 from fedlab_core.federation.evaluation import chunk_of
 from fedlab_core.lab import Federation
-from fedlab_core.rounds import cohort_width
 
 MB = 1e6
 

@@ -300,7 +300,7 @@ def test_reported_numbers_are_counted_ones(store, tiny, strategy, monkeypatch):
         payloads.append(pack_update(update, memory))
         return payloads[-1]
 
-    monkeypatch.setattr("fedlab_core.rounds.pack_update", packing)
+    monkeypatch.setattr("fedlab_core.clients.pack_update", packing)
     experiment = tiny.replace({"strategy.name": strategy})
     run_id, sizes = store.create(experiment), [0]
     execute(store, run_id, on_record=lambda record: sizes.append(sum(map(len, payloads))))

@@ -89,6 +89,10 @@ def test_same_experiment_gives_the_same_bytes(finished: tuple[Experiment, list[R
     assert [record.state.sha256() for record in again] == [record.state.sha256() for record in records]
 
 
+def test_the_server_lets_every_honest_update_in(finished: tuple[Experiment, list[RoundRecord]]) -> None:
+    assert [record.dropped for record in finished[1]] == [()] * (ROUNDS + 1)
+
+
 def test_a_round_changes_nothing_it_was_given(finished: tuple[Experiment, list[RoundRecord]]) -> None:
     experiment, records = finished
     federation, before = Federation.of(experiment), records[2].state.sha256()
