@@ -19,7 +19,7 @@ from torch import Tensor
 
 from fedlab_core.clients import RunClients, client_side
 from fedlab_core.lab import Federation
-from fedlab_core.rounds import exchange, merge
+from fedlab_core.rounds import merge, read, send
 from fedlab_core.types import Masks, Params, ServerState, Update
 
 MOST_NUMBERS = 5 * 10**7
@@ -63,7 +63,8 @@ def replay(
         raise ValueError(f"rounds {first} to {last} cannot be computed again; allowed is {allowed}")
     for round in range(first, last + 1):
         ctx = federation.context(round)
-        updates = exchange(federation, server, ctx, run_clients=run_clients).updates
+        downloads = send(federation, server, ctx)
+        updates = read(federation, server, downloads, run_clients(federation, downloads, ctx)).updates
         before, after = merge(federation, server, updates, ctx)
         yield Replay(round, server, updates, before.params, after)
         server = after

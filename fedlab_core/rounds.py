@@ -50,7 +50,31 @@ def run_round(
     left, the round is skipped: the model stays as it is.
     """
     start = time.perf_counter()
-    clients, downloads, reports, updates, dropped = exchange(federation, server, ctx, on_step, run_clients)
+    downloads = send(federation, server, ctx)
+    return finish(federation, server, ctx, downloads, run_clients(federation, downloads, ctx, on_step), start)
+
+
+def send(federation: Federation, server: ServerState, ctx: RoundContext) -> list[Download]:
+    """A round up to where the clients begin: who is asked, and what each of them downloads."""
+    return broadcast(federation, server, participants(federation, ctx), ctx)
+
+
+def finish(
+    federation: Federation,
+    server: ServerState,
+    ctx: RoundContext,
+    downloads: Sequence[Download],
+    answers: Sequence[Report | Lost],
+    start: float,
+) -> RoundRecord:
+    """A round from where the clients have ended: read, merge, prune, measure.
+
+    Args:
+        server: the state before the round.
+        answers: in the order of `downloads`.
+        start: when the round began, by `time.perf_counter`.
+    """
+    reports, updates, dropped = read(federation, server, downloads, answers)
     before, after = merge(federation, server, updates, ctx) if updates else (server, server)
 
     tested = _evaluate(federation, after, ctx)
@@ -60,7 +84,7 @@ def run_round(
         after,
         tested,
         ctx,
-        clients=tuple(clients),
+        clients=tuple(one.client_id for one in downloads),
         dropped=tuple(dropped),
         skipped=not updates,
         score_before_purge=tested.score if unpruned else _evaluate(federation, before, ctx).score,
@@ -73,36 +97,28 @@ def run_round(
     )
 
 
-class Exchange(NamedTuple):
-    """What went to the clients of a round and came back.
+class Answers(NamedTuple):
+    """What came back from the clients of a round.
 
-    `updates` is what the server reads out of their reports, which are by client id; `dropped` are the clients without
-    an update, and why.
+    Attributes:
+        reports: of those who sent something, by client id.
+        updates: what the server reads out of the reports, as far as they can be right.
+        dropped: the clients without an update, and why.
     """
 
-    clients: list[int]
-    downloads: list[Download]
     reports: dict[int, Report]
     updates: list[Update]
     dropped: list[Dropped]
 
 
-def exchange(
-    federation: Federation,
-    server: ServerState,
-    ctx: RoundContext,
-    on_step: OnStep = no_step_hook,
-    run_clients: RunClients = client_side,
-) -> Exchange:
-    """Assign, train, upload: a round up to where the server merges."""
-    clients = participants(federation, ctx)
-    downloads = broadcast(federation, server, clients, ctx)
-    answers = dict(zip(clients, run_clients(federation, downloads, ctx, on_step), strict=True))
-    reports = {k: answer for k, answer in answers.items() if isinstance(answer, Report)}
-    updates, dropped = [], [Dropped(k, answer.reason) for k, answer in answers.items() if isinstance(answer, Lost)]
-    # The server sees only what was decoded from the payloads, and takes none on trust.
-    memory = MaskMemory()
-    pattern = untrained_update(federation, received(downloads[0]))
+def read(
+    federation: Federation, server: ServerState, downloads: Sequence[Download], answers: Sequence[Report | Lost]
+) -> Answers:
+    """The server sees only what it decodes from the payloads, and takes none of it on trust."""
+    by_client = dict(zip((one.client_id for one in downloads), answers, strict=True))
+    reports = {k: answer for k, answer in by_client.items() if isinstance(answer, Report)}
+    updates, dropped = [], [Dropped(k, answer.reason) for k, answer in by_client.items() if isinstance(answer, Lost)]
+    memory, pattern = MaskMemory(), untrained_update(federation, received(downloads[0]))
     for k, report in reports.items():
         try:
             update = unpack_update(report.payload, k, server, memory)
@@ -110,7 +126,7 @@ def exchange(
             updates.append(update)
         except (CodecError, BadUpdate) as error:
             dropped.append(Dropped(k, str(error)))
-    return Exchange(clients, downloads, reports, updates, sorted(dropped))
+    return Answers(reports, updates, sorted(dropped))
 
 
 def merge(

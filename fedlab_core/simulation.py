@@ -4,17 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
+from typing import Protocol
 
 from torch import Tensor
 
-from fedlab_core.clients import RunClients, client_side
+from fedlab_core.clients import client_side
 from fedlab_core.experiment import Experiment, SettingError
 from fedlab_core.federation.admission import NOT_FINITE
 from fedlab_core.federation.trainer import OnStep, no_step_hook
 from fedlab_core.lab import Federation, Start
 from fedlab_core.processes import crew
 from fedlab_core.rounds import diverged, initial_record, run_round
-from fedlab_core.types import RoundRecord, ServerState
+from fedlab_core.types import RoundContext, RoundRecord, ServerState
+
+
+class OneRound(Protocol):
+    """Does a round, wherever its clients are."""
+
+    def __call__(
+        self, federation: Federation, server: ServerState, ctx: RoundContext, on_step: OnStep
+    ) -> RoundRecord: ...
 
 
 def simulate(
@@ -23,7 +33,7 @@ def simulate(
     start: tuple[int, ServerState] | None = None,
     on_step: OnStep = no_step_hook,
     processes: int = 1,
-    run_clients: RunClients | None = None,
+    one_round: OneRound | None = None,
 ) -> Iterator[RoundRecord]:
     """Yield the record of each round as it ends: round 0 (the untrained model) to round T.
 
@@ -34,7 +44,7 @@ def simulate(
         on_step: called between client steps; it may block (pause) or raise (stop).
         processes: the clients of a round are spread over so many. Another number may round sums differently. Without
             meaning on an accelerator.
-        run_clients: who does the clients' side of each round; default: `processes` of this machine.
+        one_round: does each round; default: `run_round` with the clients in `processes` of this machine.
 
     Raises:
         SettingError: `start` is no state of this experiment.
@@ -49,9 +59,10 @@ def simulate(
     done, server = start
     _refuse_foreign(federation, server)
     on_processor = experiment.federation.device == "cpu"  # an accelerator takes all clients of a round from one process
-    run_clients = run_clients or (crew(processes) if processes > 1 and on_processor else client_side)
+    run_clients = crew(processes) if processes > 1 and on_processor else client_side
+    one_round = one_round or partial(run_round, run_clients=run_clients)
     for round in range(done + 1, experiment.federation.rounds + 1):
-        record = run_round(federation, server, federation.context(round), on_step, run_clients)
+        record = one_round(federation, server, federation.context(round), on_step)
         server = record.state
         yield record
         refuse_divergence(record)
