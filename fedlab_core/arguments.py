@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -55,6 +57,14 @@ def whole_number(option: str, text: str, low: int | None = None, high: int | Non
     except ValueError:
         raise ValueError(f"{option} is {text!r}; allowed is a whole number{span}") from None
     return number
+
+
+def positive_number(option: str, text: str) -> float:
+    """The number that an option was given. Raises ValueError: it is none, or not above 0."""
+    with suppress(ValueError):
+        if 0 < (number := float(text)) < math.inf:
+            return number
+    raise ValueError(f"{option} is {text!r}; allowed is a number above 0")
 
 
 def guarded(function: Callable[..., None]) -> Callable[..., None]:

@@ -37,6 +37,7 @@ from fedlab_core.arguments import (
 )
 from fedlab_core.budget_command import budget
 from fedlab_core.course_command import course
+from fedlab_core.deploy_command import deploy
 from fedlab_core.terminal import attack_run, execute, execute_sweep
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
 
 app.add_typer(course, name="course")
 command(budget)
+command(deploy)
 
 
 @command

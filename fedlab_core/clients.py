@@ -115,9 +115,15 @@ def upload(
     """A client prunes what it sends, as far as it knows the server: by what it has received."""
     known = ServerState(received.params, received.buffers, received.masks, received.extras)
     masks = federation.experiment.strategy.prune_upload(known, update, ctx)
-    payload = pack_update(replace(update, masks=masks), memory)
+    return report_of(federation, received, pack_update(replace(update, masks=masks), memory), update.num_examples, ctx)
+
+
+def report_of(
+    federation: Federation, received: Assignment, payload: bytes, num_examples: int, ctx: RoundContext
+) -> Report:
+    """A client's payload with what its training has cost."""
     each = federation.experiment.strategy.training_flops(received.masks, ctx)
-    return Report(payload, federation.experiment.federation.local_epochs * update.num_examples * each)
+    return Report(payload, federation.experiment.federation.local_epochs * num_examples * each)
 
 
 def untrained_update(federation: Federation, received: Assignment) -> Update:

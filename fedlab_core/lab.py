@@ -103,11 +103,11 @@ class Federation:
         holders, settings = self.data.holders, self.experiment.federation
         client_id = holders[int(torch.randint(len(holders), (1,), generator=ctx.generator("probe")))]
         noise = noise_shapes(self.model)
-        local = LocalData.of(client_id, self.data.train_rows(client_id), 1, settings.batch_size, noise, ctx)
-
-        batch, device = next(local.batches()), local.x_NI.device
 
         def loss(params: Params, temperature: float = 1.0) -> Tensor:
+            # Only now: most methods ask for nothing, and the examples may be somewhere else.
+            local = LocalData.of(client_id, self.data.train_rows(client_id), 1, settings.batch_size, noise, ctx)
+            batch, device = next(local.batches()), local.x_NI.device
             copies = {name: buffer.clone() for name, buffer in put(buffers, device).items()}
             return batch_loss(self.model, put(params, device), copies, batch, temperature)
 

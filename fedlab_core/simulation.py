@@ -33,6 +33,7 @@ def simulate(
     start: tuple[int, ServerState] | None = None,
     on_step: OnStep = no_step_hook,
     processes: int = 1,
+    federation: Federation | None = None,
     one_round: OneRound | None = None,
 ) -> Iterator[RoundRecord]:
     """Yield the record of each round as it ends: round 0 (the untrained model) to round T.
@@ -44,6 +45,7 @@ def simulate(
         on_step: called between client steps; it may block (pause) or raise (stop).
         processes: the clients of a round are spread over so many. Another number may round sums differently. Without
             meaning on an accelerator.
+        federation: of this experiment, if it has been built already, or cannot be built from it alone.
         one_round: does each round; default: `run_round` with the clients in `processes` of this machine.
 
     Raises:
@@ -51,7 +53,7 @@ def simulate(
         DataError, PartitionError, ValueError: as `Federation.of`; or training diverged.
         HelperError: one of the processes ended.
     """
-    federation = Federation.of(experiment)
+    federation = federation or Federation.of(experiment)
     if start is None:
         record = initial_record(federation)
         yield record

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -18,18 +18,21 @@ if TYPE_CHECKING:
     from fedlab_core.runs.info import RunInfo
     from fedlab_core.runs.store import RunStore
     from fedlab_core.runs.sweeps import SweepInfo
-    from fedlab_core.types import RoundRecord
 
 REFRESH_S = 0.5
 """How often the time that is left is estimated anew."""
 
 
 def execute(store: RunStore, run_id: str, as_json: bool) -> None:
-    """Carry a run out in this process, with a progress bar on stderr and, if asked for, JSON on stdout."""
+    """Carry a run out, here or on Flower, with a progress bar on stderr and, if asked for, JSON on stdout."""
+    from fedlab_core.runs.elsewhere import check_flower, execute_elsewhere
     from fedlab_core.runs.execute import Interrupted, execute_claimed
     from fedlab_core.runs.text import json_line, outcome, summary
 
     received: list[int] = []
+    here = not store.get(run_id).where.nodes
+    if not here:
+        check_flower()
 
     def leave_if_asked() -> None:
         if received:
@@ -39,12 +42,16 @@ def execute(store: RunStore, run_id: str, as_json: bool) -> None:
     try:
         with _signals(received), _progress(store, run_id) as advance:
 
-            def report(record: RoundRecord) -> None:
-                if as_json and record.round:
-                    typer.echo(json_line(record.to_json()))
-                advance(record)
+            def report(row: dict[str, Any]) -> None:
+                if as_json and row["round"]:
+                    typer.echo(json_line(row))
+                advance(row)
 
-            execute_claimed(store, run_id, on_record=report, on_step=leave_if_asked)
+            if here:
+                tell = lambda record: report(record.to_json())  # noqa: E731
+                execute_claimed(store, run_id, on_record=tell, on_step=leave_if_asked)
+            else:
+                execute_elsewhere(store, run_id, on_row=report, on_look=leave_if_asked)
     except Interrupted:
         pass
     if as_json:
@@ -75,7 +82,7 @@ def _signals(received: list[int]) -> Iterator[None]:
 
 
 @contextmanager
-def _progress(store: RunStore, run_id: str) -> Iterator[Callable[[RoundRecord], None]]:
+def _progress(store: RunStore, run_id: str) -> Iterator[Callable[[dict[str, Any]], None]]:
     """A bar on stderr that moves with every round."""
     from tqdm import tqdm
 
@@ -87,11 +94,10 @@ def _progress(store: RunStore, run_id: str) -> Iterator[Callable[[RoundRecord], 
     total = info.experiment.federation.rounds
     bar = tqdm(total=total, initial=info.rounds_done, desc=info.name or run_id, unit="round", mininterval=0.2)
 
-    def advance(record: RoundRecord) -> None:
-        row = record.to_json()
-        reached = {metric_of(row).short: score(row), "sparsity": percent(record.sparsity)}
+    def advance(row: dict[str, Any]) -> None:
+        reached = {metric_of(row).short: score(row), "sparsity": percent(row["sparsity"])}
         bar.set_postfix(reached, refresh=False)
-        bar.update(record.round - bar.n)
+        bar.update(row["round"] - bar.n)
 
     with bar:
         yield advance

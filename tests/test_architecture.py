@@ -52,6 +52,7 @@ LAYERS = {
     "terminal": 7,
     "budget_command": 7,
     "course_command": 7,
+    "deploy_command": 7,
     "cli": 7,
     "__init__": 8,  # the public names
 }
@@ -73,6 +74,9 @@ SIDEWAYS = {
     ("cli", "terminal"),
     ("cli", "budget_command"),
     ("cli", "course_command"),
+    ("cli", "deploy_command"),
+    ("deploy_command", "arguments"),
+    ("deploy_command", "terminal"),
     ("budget_command", "arguments"),
     ("course_command", "arguments"),
     ("course_command", "lessons"),

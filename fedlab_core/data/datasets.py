@@ -266,6 +266,15 @@ def _normalised(name: str, pixels: Pixels) -> Dataset:
     return Dataset(name, x_train_NI, pixels.y_train_N, x_test_NI, pixels.y_test_N, pixels.class_names, mean_C, std_C)
 
 
+def normalised_as(pixels: Pixels, mean_C: Tensor, std_C: Tensor, class_names: tuple[str, ...]) -> Dataset:
+    """Somebody's own images, normalised and labelled as another data set is; of its classes they may lack some."""
+    label = torch.tensor([class_names.index(name) for name in pixels.class_names])
+    x_train_NI = _scaled(pixels.train_NHWC, pixels.white, mean_C, std_C)
+    x_test_NI = _scaled(pixels.test_NHWC, pixels.white, mean_C, std_C)
+    y_train_N, y_test_N = label[pixels.y_train_N], label[pixels.y_test_N]
+    return Dataset("images", x_train_NI, y_train_N, x_test_NI, y_test_N, class_names, mean_C, std_C)
+
+
 def _mean_std(images_NHWC: Tensor, white: int) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of each channel, exactly, by counting how often each of the few values occurs."""
     count_CV = torch.stack([channel.flatten().bincount(minlength=white + 1) for channel in images_NHWC.unbind(-1)])

@@ -86,7 +86,7 @@ def default_store_path() -> Path:
     if os.environ.get("FEDLAB_STORE"):
         return Path(os.environ["FEDLAB_STORE"])
     repository = Path(__file__).resolve().parents[2]
-    if (repository / "pyproject.toml").is_file():
+    if (repository / "Makefile").is_file():  # Flower's copies of an app have the other files
         return repository / "data" / "runs.sqlite"
     home = Path.home()
     if sys.platform == "win32":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from fedlab_core.processes import one_thread
 from fedlab_core.rounds import start_record
 from fedlab_core.runs.info import RunInfo
 from fedlab_core.runs.store import RunError, RunStore, Status, Wish
-from fedlab_core.simulation import fork_start, simulate
+from fedlab_core.simulation import OneRound, fork_start, simulate
 from fedlab_core.types import RoundRecord, ServerState
 
 OnRecord = Callable[[RoundRecord], None]
@@ -56,8 +56,12 @@ def execute_claimed(
     on_record: OnRecord | None = None,
     on_step: OnStep | None = None,
     make_way: bool = False,
+    federation: Federation | None = None,
+    one_round: OneRound | None = None,
 ) -> None:
     """`execute` for a run that this process has claimed already.
+
+    `federation` and `one_round` as `simulate` takes them: for a run whose clients are elsewhere.
 
     With `make_way`, a paused run is left, at the cost of its half-done round, as soon as another one is queued; and a
     cell of a sweep goes back into the queue, after a round, as soon as a single run waits.
@@ -70,7 +74,15 @@ def execute_claimed(
         past = store.rows(run_id) if info.last_row else []
         steps_aside, rounds = make_way and info.sweep_id is not None, info.experiment.federation.rounds
         with one_thread():
-            for record in _records(store, info, obey):
+            start = store.state(run_id) if info.last_row else None
+            for record in simulate(
+                info.experiment,
+                start=start,
+                on_step=obey,
+                processes=info.processes,
+                federation=federation,
+                one_round=one_round,
+            ):
                 record = replace(record, round_s=record.round_s - obey.take_paused_s())
                 store.save_round(run_id, record)
                 obey.look_at_once()  # "one more round" is over, however short that round was
@@ -145,11 +157,6 @@ def sentence(error: BaseException) -> str:
     """An exception as one line; errors that were not written for people say what they are."""
     text = next(iter(str(error).strip().splitlines()), "")
     return text if isinstance(error, ValueError) and text else f"{type(error).__name__}: {text}"
-
-
-def _records(store: RunStore, info: RunInfo, on_step: OnStep) -> Iterator[RoundRecord]:
-    start = store.state(info.run_id) if info.last_row else None
-    return simulate(info.experiment, start=start, on_step=on_step, processes=info.processes)
 
 
 class _Obedience:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import psutil
+from pydantic import BaseModel, ConfigDict, Field
 
 from fedlab_core import __version__
 from fedlab_core.experiment import Experiment
@@ -32,6 +33,32 @@ _CLOCK_S = 2.0
 """The start time of a process may be reported differently by this much when the clock is adjusted."""
 
 
+class Where(BaseModel):
+    """Where the clients of a run are computed: in its own process and helpers of this machine, or at Flower's nodes.
+
+    Attributes:
+        nodes: how many of Flower's nodes; 0 = no Flower.
+        address: of the SuperLink, host:port; empty = a SuperLink and nodes are started on this machine for the run.
+        deadline_s: how long a round waits for its nodes, in seconds.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    nodes: int = Field(0, ge=0, le=1000)
+    address: str = Field("", max_length=255, pattern=r"^([A-Za-z0-9.-]+:[0-9]{1,5}|\[[0-9a-fA-F:]+\]:[0-9]{1,5})?$")
+    deadline_s: float = Field(120.0, gt=0, le=86400)
+
+    def text(self) -> str:
+        """In words."""
+        if not self.nodes:
+            return "in process"
+        at = f"at {self.address}" if self.address else "on this machine"
+        return f"Flower {at}, {self.nodes} nodes"
+
+
+HERE = Where()
+
+
 @dataclass(frozen=True)
 class RunInfo:
     """A run as a list shows it.
@@ -45,7 +72,8 @@ class RunInfo:
         rounds_done: the newest round that is stored; 0 also where nothing is stored yet.
         error: why it failed, one sentence; else empty.
         owner: who may stop it: a token that the dashboard gives, empty for the command line.
-        machine: where it was computed (last): platform, processor, cpu_count, threads, processes, and versions.
+        machine: where it was computed (last): platform, processor, cpu_count, threads, processes, versions, and where
+            its clients are.
         last_row: the newest round as `RoundRecord.to_json` writes it.
         sweep_id, cell: of a run that belongs to a sweep: which one, and its place in the grid, from 0.
         until: when it stops before its last round.
@@ -71,6 +99,14 @@ class RunInfo:
     def processes(self) -> int:
         """Over how many processes its clients are spread; kept when it is resumed, because sums are rounded by it."""
         return recorded_processes(self.machine)
+
+    @property
+    def where(self) -> Where:
+        """Where its clients are computed."""
+        try:
+            return Where.model_validate(self.machine.get("where", {}))
+        except ValueError:  # it may come from elsewhere
+            return HERE
 
     @property
     def first_round(self) -> int:

@@ -23,9 +23,12 @@ class RunQueue:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def claim(self, run_id: str | None = None, *, only_cells: bool = False) -> str | None:
+    def claim(self, run_id: str | None = None, *, only_cells: bool = False, from_pid: int | None = None) -> str | None:
         """Make a run the work of this process: the next queued one (see `fair.py`; None if there is none), or the given
         one. With `only_cells`, the next one of a sweep.
+
+        Args:
+            from_pid: the process that holds the given run now, and has it carried out by this one.
 
         Raises:
             RunError: the given run is finished, or another process has it.
@@ -38,10 +41,10 @@ class RunQueue:
                     return None
             row = run_row(connection, run_id)
             _refuse_finished(run_id, row["status"])
-            if row["pid"] is not None:
+            if row["pid"] not in (None, from_pid):
                 raise RunError(f"run {run_id} is {row['status']} already, in another process")
             before = json.loads(row["machine"])
-            kept = {"processes": recorded_processes(before)} if before else {}
+            kept = {"processes": recorded_processes(before), "where": before.get("where", {})} if before else {}
             connection.execute(
                 "UPDATE runs SET status = 'running', error = '', machine = ?, pid = ?, pid_started = ?,"
                 " taken = (SELECT coalesce(max(taken), 0) + 1 FROM runs) WHERE run_id = ?",
@@ -85,6 +88,15 @@ class RunQueue:
             if status != "queued" or wish == "stop":
                 status, wish = "stopped" if status == "queued" else status, "run"
             connection.execute(_LEFT, (status, error, wish, run_id))
+
+    def holder(self, run_id: str) -> int | None:
+        """The number of the process that holds a run, None if none does."""
+        self.mark_interrupted()
+        rows = self._database.query("SELECT pid FROM runs WHERE run_id = ?", run_id)
+        if not rows:
+            raise RunError(f"there is no run {run_id!r}")
+        pid: int | None = rows[0]["pid"]
+        return pid
 
     def wish(self, run_id: str) -> Wish:
         """What the process that holds a run is asked to do; one plain SELECT, cheap enough for every step."""

@@ -16,7 +16,7 @@ from typing import Any, Self
 from fedlab_core.experiment import Experiment
 from fedlab_core.runs.blobs import Blobs, RunError, pack, unpack, unpack_masks
 from fedlab_core.runs.database import Database, default_store_path
-from fedlab_core.runs.info import RunInfo, Status, Wish
+from fedlab_core.runs.info import RunInfo, Status, Where, Wish
 from fedlab_core.runs.queue import RunQueue
 from fedlab_core.runs.sweeps import SweepShelf
 from fedlab_core.runs.tables import checked, drop_states, insert_round, insert_run, plain, run_row, stride
@@ -133,6 +133,12 @@ class RunStore(RunQueue, SweepShelf):
             run_row(connection, run_id)
             text = until.model_dump_json(exclude_none=True)
             connection.execute("UPDATE runs SET until = ? WHERE run_id = ?", (text, run_id))
+
+    def set_where(self, run_id: str, where: Where) -> None:
+        """Say where the clients of a run are computed when it goes on."""
+        with self._database.transaction() as connection:
+            machine = {**json.loads(run_row(connection, run_id)["machine"]), "where": where.model_dump()}
+            connection.execute("UPDATE runs SET machine = ? WHERE run_id = ?", (json.dumps(machine), run_id))
 
     def delete(self, run_id: str) -> None:
         """Remove a run with everything that belongs to it; its forks stay. Refused while it is running."""

@@ -132,6 +132,7 @@ def _carry_out(
     store: RunStore, run_id: str, parent: Parent, *, make_way: bool = False, tell_rounds: bool = False
 ) -> None:
     """Carry out a claimed run. One that fails is marked as failed; the next one may be better."""
+    from fedlab_core.runs.elsewhere import execute_elsewhere
     from fedlab_core.runs.execute import Interrupted, execute_claimed
 
     def leave_if_alone() -> None:
@@ -143,7 +144,10 @@ def _carry_out(
 
     on_record = tell if tell_rounds else None
     try:
-        execute_claimed(store, run_id, on_record=on_record, on_step=leave_if_alone, make_way=make_way)
+        if store.get(run_id).where.nodes:
+            execute_elsewhere(store, run_id, on_look=leave_if_alone)
+        else:
+            execute_claimed(store, run_id, on_record=on_record, on_step=leave_if_alone, make_way=make_way)
     except Interrupted:
         pass
     except Exception as error:
