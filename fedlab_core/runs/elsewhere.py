@@ -53,14 +53,12 @@ def execute_elsewhere(
         while child.poll() is None:
             on_look()
             time.sleep(LOOK_S)
-            for row in news.rows() if on_row else []:
-                on_row(row)
+            news.tell(on_row)
     finally:
         _, said = _end(child)
         problem = said.strip().splitlines()[-1:] or [f"Flower ended with exit code {child.returncode}"]
         _leave(store, run_id, problem[0] if child.returncode else "")
-    for row in news.rows() if on_row else []:
-        on_row(row)
+    news.tell(on_row)
     if child.returncode:
         raise RunError(problem[0])
 
@@ -73,10 +71,11 @@ class _News:
         newest = store.get(run_id).last_row
         self._done = newest["round"] if newest else -1
 
-    def rows(self) -> list[dict[str, Any]]:
-        rows = self._store.rows(self._run_id, after=self._done)
-        self._done = rows[-1]["round"] if rows else self._done
-        return rows
+    def tell(self, on_row: Callable[[dict[str, Any]], None] | None) -> None:
+        if on_row is not None:
+            for row in self._store.rows(self._run_id, after=self._done):
+                self._done = row["round"]
+                on_row(row)
 
 
 def _end(child: subprocess.Popen[str]) -> tuple[str, str]:
