@@ -6,6 +6,7 @@ import csv
 import inspect
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -184,21 +185,27 @@ def test_ctrl_c_leaves_the_marks_so_far_and_nothing_else(tmp_path: Path) -> None
     start = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); import fedlab_core.cli as c; c.main()"
     )
-    command = [sys.executable, "-c", start, "course", "grade", str(tmp_path / "class"), "--to", str(table)]
+    command = [sys.executable, "-c", start, "course", "grade", str(tmp_path / "class")]
+    command += ["--to", str(table), "--seconds", "60"]
     env = {**os.environ, "FEDLAB_PROCESSES": "1"}  # one after the other: when Bob's is asleep, Ada's is judged
-    options = {"env": env, "cwd": ROOT, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    with subprocess.Popen([*command, "--seconds", "60"], start_new_session=True, **options) as grading:  # type: ignore[call-overload]
-        deadline = time.monotonic() + 60
-        while not (asleep.exists() and asleep.read_text()) and time.monotonic() < deadline:
-            time.sleep(0.1)
-        time.sleep(1)
+    options: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "env": env}
+    os.mkfifo(asleep)
+    with (
+        open(os.open(asleep, os.O_RDONLY | os.O_NONBLOCK)) as pipe,
+        subprocess.Popen(command, cwd=ROOT, start_new_session=True, **options) as grading,
+    ):
+        said = ""
+        while "1/2" not in said and (more := grading.stdout.read(1)):
+            said += more
+        assert select.select([pipe], [], [], 60)[0], "the second answer has not begun"
+        pid = int(pipe.read())
         os.killpg(grading.pid, signal.SIGINT)
-        said, _ = grading.communicate(timeout=30)
+        said += grading.communicate(timeout=30)[0]
     assert grading.returncode == 130
     assert "Traceback" not in said
     assert table.read_text("utf-8").splitlines() == ["student,passed,of,01.1", "Ada,1,1,passed"]
     with pytest.raises(ProcessLookupError):
-        os.kill(int(asleep.read_text()), 0)
+        os.kill(pid, 0)
 
 
 @pytest.mark.slow
