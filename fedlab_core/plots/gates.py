@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -34,13 +35,8 @@ def open_frequency_heatmap(
         raise ValueError(f"frequency_KC has shape {open_KC.shape}; allowed is ({len(clients)}, C), one row a client")
     figure = sheet(_sentence(open_KC, layer), key="gates", dark=dark, height=180 + 18 * len(clients))
     bar = {"title": {"text": "open for"}, "tickformat": ".0%"}
-    channels = [str(channel) for channel in range(open_KC.shape[1])]
-    figure.add_heatmap(
-        z=open_KC, x=channels, y=list(clients), colorscale=CIVIDIS, zmin=0, zmax=1, colorbar=bar, xgap=1, ygap=1
-    )
-    figure.update_traces(hovertemplate="%{y}, channel %{x}: open for %{z:.0%} of the images<extra></extra>")
-    figure.update_xaxes(title_text="channel", showgrid=False, type="category")
-    return figure.update_yaxes(showgrid=False, type="category", autorange="reversed")
+    said = "open for %{z:.0%} of the images"
+    return _channels(figure, clients, open_KC, "channel", said, colorscale=CIVIDIS, colorbar=bar)
 
 
 def used_weights_heatmap(
@@ -64,13 +60,8 @@ def used_weights_heatmap(
         raise ValueError(f"used_NC has shape {used.shape}; allowed is ({len(images)}, C), one row an image")
     figure = sheet(_used_sentence(used, layer), key="used", dark=dark, height=180 + 20 * len(images))
     bar = {"title": {"text": "used"}, "tickformat": ".0%"}
-    channels = [str(channel) for channel in range(used.shape[1])]
-    figure.add_heatmap(
-        z=used, x=channels, y=list(images), colorscale=CIVIDIS, zmin=0, zmax=1, colorbar=bar, xgap=1, ygap=1
-    )
-    figure.update_traces(hovertemplate="%{y}, channel %{x}: %{z:.0%} of its weights are used<extra></extra>")
-    figure.update_xaxes(title_text="channel (darkest: closed)", showgrid=False, type="category")
-    return figure.update_yaxes(showgrid=False, type="category", autorange="reversed")
+    said = "%{z:.0%} of its weights are used"
+    return _channels(figure, images, used, "channel (darkest: closed)", said, colorscale=CIVIDIS, colorbar=bar)
 
 
 def device_channels_heatmap(
@@ -99,22 +90,27 @@ def device_channels_heatmap(
         f"{kept[1:].sum(1).mean() if len(kept) > 1 else 0:.1f} on average, and {shared} are in all sub-networks"
     )
     figure = sheet(sentence, key="devices", dark=dark, height=180 + 18 * len(names))
-    look = theme(dark)
-    channels = [str(channel) for channel in range(kept.shape[1])]
+    look = {"colorscale": theme(dark).no_or_yes, "showscale": False}
+    words = np.where(kept > 0, "kept", "dropped")
+    return _channels(figure, names, kept, "channel (dark: kept)", "%{customdata}", customdata=words, **look)
+
+
+def _channels(
+    figure: go.Figure, names: Sequence[str], values_NC: np.ndarray, title: str, said: str, **look: Any
+) -> go.Figure:
+    """Fill the sheet: a row a name, a column a channel, values in [0, 1]; `said` of each, when pointed at."""
     figure.add_heatmap(
-        z=kept,
-        x=channels,
+        z=values_NC,
+        x=[str(channel) for channel in range(values_NC.shape[1])],
         y=list(names),
-        colorscale=look.no_or_yes,
         zmin=0,
         zmax=1,
-        showscale=False,
         xgap=1,
         ygap=1,
-        customdata=np.where(kept > 0, "kept", "dropped"),
+        hovertemplate=f"%{{y}}, channel %{{x}}: {said}<extra></extra>",
+        **look,
     )
-    figure.update_traces(hovertemplate="%{y}, channel %{x}: %{customdata}<extra></extra>")
-    figure.update_xaxes(title_text="channel (dark: kept)", showgrid=False, type="category")
+    figure.update_xaxes(title_text=title, showgrid=False, type="category")
     return figure.update_yaxes(showgrid=False, type="category", autorange="reversed")
 
 
