@@ -18,9 +18,14 @@ COMPUTE = "Press the button that computes the last rounds again."
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "star", "cross", "pentagon", "hexagon", "x")
 """One for each dominant label, in its order; they repeat after the last, with another colour beside them."""
 
+ROOM = (0.05, 0.08)
+"""Of the axes' lengths, across and up: what a client's number needs in a narrow figure."""
+
 
 def drift_scatter(drift: Drift | None, *, dark: bool = False) -> go.Figure:
     """How long each client's update is, and how well it points where the server goes; of the last round.
+
+    A client's number stands at its point where there is room; pointing at it shows the number always.
 
     Args:
         drift: `fedlab_core.drift.measure_drift`; without one, says what to do.
@@ -33,19 +38,23 @@ def drift_scatter(drift: Drift | None, *, dark: bool = False) -> go.Figure:
     clients, norms, cosines = [drift.clients_N[i] for i in here], drift.norm_N[here], drift.cosine_N[here]
     step, look = float(drift.step_norm_R[-1]), theme(dark)
     figure = sheet(_drift_sentence(last, clients, norms.numpy(), cosines.numpy(), step), key="drift", dark=dark)
+    low = min(0.0, float(np.nanmin(cosines.numpy())) if not cosines.isnan().all() else 0.0)
+    alone = _alone(norms.numpy() / (max(float(norms.max()), step) or 1.0), cosines.numpy() / (1.12 - 1.1 * low))
     figure.add_scatter(
         name="client",
         x=norms.tolist(),
         y=[None if cosine != cosine else cosine for cosine in cosines.tolist()],
-        mode="markers+text" if len(clients) <= 30 else "markers",
-        text=[str(client) for client in clients],
+        mode="markers+text",
+        text=[str(client) if free else "" for client, free in zip(clients, alone, strict=True)],
         textposition="top center",
+        customdata=clients,
         marker={"color": look.kept, "size": 8, "symbol": "circle"},
-        hovertemplate="client %{text}: length %{x:.3g}, cosine %{y:.2f}<extra></extra>",
+        hovertemplate="client %{customdata}: length %{x:.3g}, cosine %{y:.2f}<extra></extra>",
     )
-    figure.add_vline(x=step, line=look.reference, annotation={"text": "server's step", "bgcolor": look.surface})
+    side = "top left" if 2 * step > float(norms.max()) else "top right"
+    said = {"text": "server's step", "bgcolor": look.surface}
+    figure.add_vline(x=step, line=look.reference, annotation=said, annotation_position=side)
     figure.update_xaxes(title_text="length of the update", rangemode="tozero")
-    low = min(0.0, float(np.nanmin(cosines.numpy())) if not cosines.isnan().all() else 0.0)
     figure.update_yaxes(title_text="cosine with the server's step", range=[1.1 * low - 0.02, 1.1])
     return figure.update_layout(showlegend=False)
 
@@ -138,6 +147,14 @@ def drift_grid(cells: Mapping[tuple[str, str], tuple[float, float]], *, dark: bo
     )
     figure.update_xaxes(type="category", showgrid=False)
     return figure.update_yaxes(type="category", autorange="reversed", showgrid=False)
+
+
+def _alone(across_N: np.ndarray, up_N: np.ndarray) -> np.ndarray:
+    """For which points a number has room: no other point is within `ROOM`; places are shares of the axes."""
+    near_NN = abs(across_N[:, None] - across_N) < ROOM[0]
+    near_NN &= abs(up_N[:, None] - up_N) < ROOM[1]
+    np.fill_diagonal(near_NN, False)
+    return ~near_NN.any(1)
 
 
 def _by_number(label: str) -> tuple[int, str]:

@@ -37,6 +37,14 @@ def test_the_last_round_is_drawn_and_summed_up() -> None:
     )
 
 
+def test_numbers_that_would_lie_on_each_other_are_for_the_pointer_only() -> None:
+    close = drift(norm_N=torch.tensor([1.0, 1.0, 4.0, 3.9, 3.9]), cosine_N=torch.tensor([0.1, 0.2, 0.9, 0.88, 0.3]))
+    (points,) = drift_scatter(close).data
+    assert points.text == ("", "", "7")
+    assert points.customdata == (0, 2, 7)
+    assert "client %{customdata}:" in points.hovertemplate
+
+
 def test_nobody_has_moved() -> None:
     still = drift(cosine_N=torch.full((5,), float("nan")), norm_N=torch.zeros(5), step_norm_R=torch.zeros(2))
     assert title(drift_scatter(still)) == "In round 5 nobody has moved"
