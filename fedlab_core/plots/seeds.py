@@ -24,7 +24,7 @@ def seed_dots(panels: Mapping[str, Panel], *, dark: bool = False) -> go.Figure:
     """Accuracies of all seeds as dots, their means as bars across, one sample deviation to either side.
 
     Args:
-        panels: by what was kept equal, one or two; each with the same methods.
+        panels: by what was kept equal, one or two; each with the same methods, of which some may have no values yet.
         dark: for a dark background.
     """
     if not panels or not any(values for panel in panels.values() for values in panel.values()):
@@ -37,7 +37,8 @@ def seed_dots(panels: Mapping[str, Panel], *, dark: bool = False) -> go.Figure:
     for place, (equal, panel) in enumerate(panels.items()):
         suffix = "" if place == 0 else str(place + 1)
         for index, (method, values) in enumerate(panel.items()):
-            _add_method(figure, method, list(values), index, suffix, dark)
+            if values:
+                _add_method(figure, method, list(values), index, suffix, dark)
         left = place * (1 - HALF) if len(panels) > 1 else 0.0
         across = {**axis, "domain": [left, left + HALF] if len(panels) > 1 else [0, 1], "anchor": f"y{suffix}"}
         up = {**axis, "anchor": f"x{suffix}", "tickformat": ".0%", "range": [max(0.0, lowest - 0.08), 1.02]}
@@ -87,6 +88,9 @@ def _sentence(panels: Mapping[str, Panel]) -> str:
     told = []
     for equal, panel in panels.items():
         means = {method: fmean(values) for method, values in panel.items() if values}
+        if not means:
+            told.append(f"at {equal} nothing has been run yet")
+            continue
         best = max(means, key=lambda method: means[method])
         told.append(f"at {equal} {best} leads with {format_percent(means[best])}")
     said = "; ".join(told)

@@ -27,3 +27,11 @@ def test_every_seed_is_a_dot_beside_the_others_and_the_bar_is_one_sample_deviati
 def test_a_single_seed_has_no_deviation() -> None:
     mean, *_ = seed_dots({"equal rounds": {"dense": [0.9]}}).data
     assert mean.error_y.array == (0.0,)
+
+
+def test_what_has_no_values_yet_keeps_its_place() -> None:
+    figure = seed_dots({"equal rounds": {"dense": [], "SNIP": [0.7]}, "equal bytes": {"dense": [], "SNIP": []}})
+    assert title(figure) == "At equal rounds SNIP leads with 70 %; at equal bytes nothing has been run yet"
+    assert [trace.name for trace in figure.data] == ["SNIP, mean", "SNIP"]
+    assert figure.layout.xaxis.ticktext == figure.layout.xaxis2.ticktext == ("dense", "SNIP")
+    assert seed_dots({"equal rounds": {"dense": []}}).layout.title.text == "Nothing has been compared yet"
