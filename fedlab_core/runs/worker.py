@@ -89,10 +89,10 @@ class WorkerPool:
 
 def work(store_path: Path, parent: Parent, only_cells: bool = False) -> None:
     """Take runs from the queue and carry them out until the parent is gone."""
-    from fedlab_core.runs.store import RunStore
-
     if hasattr(os, "nice"):
         os.nice(NICE)
+    from fedlab_core.runs.store import RunStore  # takes seconds, in which pages are drawn, too
+
     with RunStore(store_path) as store:
         warm_up(helpers=not only_cells)
         parent.say(READY)
