@@ -182,7 +182,7 @@ def test_client_without_examples_returns_what_it_got() -> None:
         assert difference(update.params, given[0].params) == difference(update.buffers, given[0].buffers) == 0
 
 
-FEW = 72
+FEW = 36
 """Examples of a client: enough for several batches, the last of them not full."""
 
 
@@ -190,7 +190,7 @@ def records(model: str, trainer: str) -> list[RoundRecord]:
     settings = {
         "strategy.name": "channel-pruning",
         "model.name": model,
-        "data.num_clients": 4,
+        "data.num_clients": 3,
         "federation.rounds": 3,
         "federation.local_epochs": 1,
         "federation.trainer": trainer,
