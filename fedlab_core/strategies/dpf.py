@@ -53,7 +53,7 @@ class DPF(Scheduled):
 
     def aggregate(self, updates: Sequence[Update], previous: ServerState) -> Params:
         """The mean of the dense weights."""
-        hidden = weighted_mean([replace(update, params=update.extras) for update in updates])
+        hidden = weighted_mean([replace(update, params=update.extras, masks={}) for update in updates])
         return {**(seen := weighted_mean(updates)), **_dense(seen, hidden, previous.masks)}
 
     def update_masks(

@@ -154,7 +154,7 @@ class DWNP(Strategy):
             return server.masks, server.state
         state = dict(server.state)
         if self._learning(ctx):
-            equal = [replace(update, params=update.extras, num_examples=1) for update in updates]
+            equal = [replace(update, params=update.extras, masks={}, num_examples=1) for update in updates]
             mean = weighted_mean(equal)
             codes = state["codes"].clone()
             codes[0] = mean.pop(SERVER, codes[0])

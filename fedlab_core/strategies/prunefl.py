@@ -75,7 +75,7 @@ class PruneFL(Strategy):
         """New masks where clients have measured."""
         if not self._due(ctx):
             return server.masks, server.state
-        squares = weighted_mean([replace(update, params=update.extras) for update in updates])
+        squares = weighted_mean([replace(update, params=update.extras, masks={}) for update in updates])
         share = 1 - self.free * 0.5 ** (ctx.round / ctx.num_rounds)
         kept = max(1, round(share * sum(int(mask.sum()) for mask in server.masks.values())))
         magnitudes = {name: server.params[name].abs() for name in server.masks}

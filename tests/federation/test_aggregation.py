@@ -1,20 +1,9 @@
-"""Merging updates: hand-computed means and votes, and the laws of order and agreement."""
-
-from itertools import permutations
+"""Merging updates: hand-computed means and votes. Laws are in `test_robust.py`, refusals in `test_validation.py`."""
 
 import pytest
-import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from fedlab_core.federation.aggregation import holders_mean, majority_vote, mean_buffers, weighted_mean
-from fedlab_core.types import Update, seeded_generator
-
-
-def update(client: int, values: list[float], examples: int = 1, mask: list[bool] | None = None) -> Update:
-    w = torch.tensor([values])
-    masks = {"w": torch.tensor([mask]) if mask else torch.ones_like(w, dtype=torch.bool)}
-    return Update(client, {"w": w * masks["w"]}, {"mean": w[0]}, masks, examples, 0.0)
+from tests.federation.updates import update
 
 
 def test_mean_is_weighted_by_examples() -> None:
@@ -47,28 +36,3 @@ def test_vote_by_hand(votes: int, clients: int, strict: bool, floor: bool) -> No
     updates = [update(k, [1.0], mask=[k < votes]) for k in range(clients)]
     assert majority_vote(updates)["w"].item() is strict
     assert majority_vote(updates, "floor")["w"].item() is floor
-
-
-@given(seed=st.integers(0, 20))
-def test_order_of_arrival_changes_no_bit(seed: int) -> None:
-    generator = seeded_generator("order", seed)
-    updates = [
-        update(
-            k, torch.randn(5, generator=generator).tolist(), k + 1, (torch.rand(5, generator=generator) < 0.5).tolist()
-        )
-        for k in range(4)
-    ]
-    for rule in (weighted_mean, holders_mean):
-        first = rule(updates)["w"]
-        assert all(torch.equal(first, rule(list(order))["w"]) for order in permutations(updates))
-
-
-def test_equal_updates_are_a_fixed_point() -> None:
-    updates = [update(k, [0.1, -0.7], k + 2) for k in range(3)]
-    for rule in (weighted_mean, holders_mean):
-        assert torch.allclose(rule(updates)["w"], updates[0].params["w"], atol=1e-7)
-
-
-def test_updates_without_examples_are_refused() -> None:
-    with pytest.raises(ValueError, match="based on 0 examples"):
-        weighted_mean([update(0, [1.0], examples=0)])
