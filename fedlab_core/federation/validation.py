@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -79,7 +80,7 @@ def not_finite(tensors: Mapping[str, Tensor]) -> str | None:
     A finite sum has finite terms, and a sum costs a fraction of a look at every value; so it is taken first.
     """
     for name, tensor in tensors.items():
-        if not tensor.sum().isfinite() and (broken := tensor[~tensor.isfinite()]).numel():
+        if not math.isfinite(tensor.sum().item()) and (broken := tensor[~tensor.isfinite()]).numel():
             return f"{name!r} with the value {float(broken[0])}"
     return None
 
