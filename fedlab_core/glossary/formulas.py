@@ -42,6 +42,30 @@ _FEDERATED = (
     ),
 )
 
+_ROBUST = (
+    Formula(
+        "Median",
+        r"w_i \leftarrow \text{median}_k\; w_{k,i}",
+        "Weight by weight; for an even number of clients the mean of the two in the middle. Withstands $f < n / 2$ "
+        "faulty clients of a round.",
+        "Yin et al. 2018, arXiv 1803.01498",
+    ),
+    Formula(
+        "Trimmed mean",
+        r"w_i \leftarrow \frac{1}{n - 2f} \sum_{k = f + 1}^{n - f} w_{(k),i}",
+        "Weight by weight the mean without the $f$ largest and the $f$ smallest values; $w_{(k),i}$ is the $k$-th "
+        "smallest.",
+        "Yin et al. 2018, arXiv 1803.01498",
+    ),
+    Formula(
+        "Krum",
+        r"w \leftarrow w_{k^*}, \qquad k^* = \arg\min_k \sum_{j \in N_k} \lVert w_k - w_j \rVert^2, \qquad"
+        r" |N_k| = n - f - 2",
+        "All weights of the one client that is closest to its nearest others $N_k$; needs $n \\ge 2f + 3$.",
+        "Blanchard et al. 2017, arXiv 1703.02757",
+    ),
+)
+
 _SPARSE = (
     Formula(
         "FedSparsify's schedule",
@@ -176,6 +200,7 @@ _MEASURES = (
 
 FORMULAS: tuple[tuple[str, tuple[Formula, ...]], ...] = (
     ("Federated averaging and its relatives", _FEDERATED),
+    ("Robust aggregation", _ROBUST),
     ("Sparse models", _SPARSE),
     ("Dynamic and device-wise pruning", _DYNAMIC),
     ("Data and costs", _MEASURES),

@@ -34,6 +34,11 @@ _WHO = (
     Term("Learning rate", r"\eta", "How far a step goes against the gradient."),
     Term("Momentum", r"\rho", "How much of the last step goes into the next. It starts at zero in every round."),
     Term("Strategy", "", "The method: what is sent, how clients train, how the server merges and what is pruned."),
+    Term(
+        "Robust aggregation",
+        "",
+        "Merging so that $f$ clients who send nonsense, by accident or on purpose, do not decide what the model is.",
+    ),
     Term("Seed", "", "The number from which all random draws of a run follow. Same settings and seed: same numbers."),
     Term("Fork", "", "A run that continues another one after one of its rounds, under other settings."),
 )

@@ -82,6 +82,12 @@ def fedsparsify_local_digits() -> Experiment:
 
 
 @_recipe
+def robust_digits() -> Experiment:
+    """Robust aggregation on digits: of each weight the mean without the 4 largest and 4 smallest of 20 clients."""
+    return _DIGITS.replace({"strategy.name": "robust", "strategy.rule": "trimmed_mean", "strategy.faulty": 4})
+
+
+@_recipe
 def random_digits() -> Experiment:
     """Random pruning to 90 % on digits, on the same schedule: what choosing by magnitude is worth."""
     return _DIGITS.replace({"strategy.name": "random", "strategy.final_sparsity": 0.9})
