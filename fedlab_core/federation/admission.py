@@ -53,7 +53,7 @@ def not_finite(tensors: Mapping[str, Tensor]) -> str:
     """The name of the first tensor that holds infinities or NaN; empty if none does."""
     for name, tensor in tensors.items():
         # The sum is finite in nearly all cases, and far quicker than looking at every value.
-        if tensor.is_floating_point() and not (tensor.sum().isfinite() or tensor.isfinite().all()):
+        if not (math.isfinite(tensor.sum().item()) or tensor.isfinite().all()):
             return name
     return ""
 

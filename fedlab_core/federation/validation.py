@@ -1,14 +1,18 @@
-"""The one entry of all aggregation rules: what they merge is sound, or is refused in a sentence. Never a wrong mean."""
+"""The one entry of all aggregation rules: what they merge is sound, or is refused in a sentence. Never a wrong mean.
+
+In a round, what a single client has sent wrongly is left out before (`admission.py`). What comes here and is not sound
+is nobody's to leave out: the rule does not fit what it is given, and the run ends.
+"""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from fedlab_core.federation.admission import not_finite
 from fedlab_core.types import Masks, Update
 
 
@@ -74,17 +78,6 @@ def checked(updates: Sequence[Update], rule: Rule, faulty: int = 0) -> list[Upda
     return ordered
 
 
-def not_finite(tensors: Mapping[str, Tensor]) -> str | None:
-    """The first tensor with NaN or infinity in it, and the value, for a sentence; None where all are finite.
-
-    A finite sum has finite terms, and a sum costs a fraction of a look at every value; so it is taken first.
-    """
-    for name, tensor in tensors.items():
-        if not math.isfinite(tensor.sum().item()) and (broken := tensor[~tensor.isfinite()]).numel():
-            return f"{name!r} with the value {float(broken[0])}"
-    return None
-
-
 def _wrong(update: Update, before: Update | None, one_mask: bool) -> str | None:
     """What is wrong with one update, seen beside the one with the next lower id."""
     if not _whole(update.num_examples, least=1):
@@ -97,8 +90,9 @@ def _wrong(update: Update, before: Update | None, one_mask: bool) -> str | None:
         return f"{unlike} client {before.client_id}; all have to be alike"
     if before and one_mask and (name := _other_mask(update.masks, before.masks)):
         return f"has pruned other weights of {name!r} than client {before.client_id}; this rule needs the same masks"
-    if broken := not_finite(update.params):
-        return f"sent {broken}; allowed are finite numbers"
+    if name := not_finite(update.params):
+        value = float(update.params[name][~update.params[name].isfinite()][0])
+        return f"sent {name!r} with the value {value}; allowed are finite numbers"
     return None
 
 

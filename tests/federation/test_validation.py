@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 import torch
 
+from fedlab_core.federation.admission import not_finite
 from fedlab_core.federation.aggregation import holders_mean, majority_vote, mean_buffers, votes_needed, weighted_mean
 from fedlab_core.federation.robust import krum, median, trimmed_mean
-from fedlab_core.federation.validation import AggregationError, not_finite
+from fedlab_core.federation.validation import AggregationError
 from fedlab_core.types import Update
 from tests.federation.updates import update
 
@@ -150,6 +151,6 @@ def test_an_unknown_vote_is_refused() -> None:
 def test_a_sum_that_overflows_is_no_infinity(dtype: torch.dtype) -> None:
     large = torch.full((8,), torch.finfo(dtype).max, dtype=dtype)
     assert not large.sum().isfinite()
-    assert not_finite({"w": large}) is None
-    assert not_finite({"w": large, "v": torch.tensor([torch.inf, -torch.inf])}) == "'v' with the value inf"
-    assert not_finite({"n": torch.tensor([2**62]), "m": torch.tensor([True]), "e": torch.zeros(0)}) is None
+    assert not_finite({"w": large}) == ""
+    assert not_finite({"w": large, "v": torch.tensor([torch.inf, -torch.inf])}) == "v"
+    assert not_finite({"n": torch.tensor([2**62]), "m": torch.tensor([True]), "e": torch.zeros(0)}) == ""

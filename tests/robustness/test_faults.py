@@ -115,17 +115,22 @@ def test_what_cannot_be_right_is_left_out_under_every_rule(rule: str, kind: str)
 @pytest.mark.parametrize("kind", HOSTILE)
 @pytest.mark.parametrize("rule", RULES)
 def test_only_robust_rules_withstand_what_looks_right(rule: str, kind: str) -> None:
-    outcome = expose(federation(rule), BAD, Fault(kind)).outcome
-    assert outcome == ("withstood" if RULES[rule]["strategy.name"] == "robust" else "harmed")
+    """Said plainly: a hostile update that is well formed is merged, and a mean has no defence."""
+    result = expose(federation(rule), BAD, Fault(kind))
+    assert result.outcome == ("withstood" if RULES[rule]["strategy.name"] == "robust" else "harmed")
+    assert result.compared > 0.5
 
 
-def test_too_many_faults_for_the_rule_are_refused_in_its_sentence() -> None:
-    """Krum with f = 2 needs 7 updates; one client less is no smaller mean but the end of the run."""
-    lab = Federation.of(BASE.replace(RULES["Krum"] | {"strategy.faulty": 2, "data.num_clients": 8}))
-    assert expose(lab, BAD, Fault("scaled")).outcome == "withstood"
-    with pytest.raises(ValueError, match=r"Krum: 6 updates with f = 2 faulty; it needs n >= 2f \+ 3 = 7"):
-        expose(federation_of_seven(), BAD, Fault("scaled"))
+def test_too_few_that_are_left_are_refused_in_the_sentence_of_the_rule() -> None:
+    """Krum with f = 2 needs 7 updates: without the one that is left out there are 6, and no mean of them is taken."""
+    lab = Federation.of(BASE.replace(RULES["Krum"] | {"strategy.faulty": 2}))
+    result = expose(lab, BAD, Fault("nan"))
+    assert result.outcome == "refused"
+    assert result.said == "Krum: 6 updates with f = 2 faulty; it needs n >= 2f + 3 = 7"
 
 
-def federation_of_seven() -> Federation:
-    return Federation.of(BASE.replace(RULES["Krum"] | {"strategy.faulty": 2}))
+def test_what_is_merged_and_should_not_be_is_called_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The table can say so: without the server's look at updates, a lie goes into the mean."""
+    monkeypatch.setattr("fedlab_core.rounds.check_update", lambda *given: None)
+    assert expose(federation("weighted mean"), BAD, Fault("examples")).outcome == "wrong"
+    assert expose(federation("median"), BAD, Fault("nan")).said.startswith("median: client 2 sent 'fc1.weight'")
