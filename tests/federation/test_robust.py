@@ -54,14 +54,18 @@ def test_krum_by_hand() -> None:
     assert krum(updates, 0)["w"].item() == 3.0
 
 
-def test_krum_measures_all_weights_together_and_ties_go_to_the_lowest_id() -> None:
-    moved = [[0.0, 0.0], [3.0, 0.0], [0.0, 3.0], [3.0, 3.0], [100.0, 100.0]]
+@pytest.mark.parametrize("order", [("v", "w"), ("w", "v")])
+def test_krum_measures_all_tensors_together_and_ties_go_to_the_lowest_id(order: tuple[str, str]) -> None:
+    """Client 0 is far away in one tensor and in the middle of the other; the rest are a square: all score 9 + 9."""
+    points = [(50.0, 0.0), (3.0, 0.0), (0.0, 3.0), (3.0, 3.0), (0.0, 0.0)]
     updates = [
-        replace(u, params={"v": u.params["w"][:, :1], "w": u.params["w"][:, 1:]}, masks={})
-        for u in map(update, range(5), moved)
+        replace(
+            update(k, []), params={name: torch.tensor([at]) for name, at in zip(order, point, strict=True)}, masks={}
+        )
+        for k, point in enumerate(points)
     ]
-    assert most_central(updates, 1).client_id == 0  # all corners of the square score 9 + 9
-    assert most_central(updates[::-1], 1).client_id == 0
+    assert most_central(updates, 1).client_id == 1
+    assert most_central(updates[::-1], 1).client_id == 1
 
 
 @pytest.mark.parametrize("rule", EVERY.values(), ids=EVERY)

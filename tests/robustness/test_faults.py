@@ -11,7 +11,7 @@ from fedlab_core.experiment import Experiment
 from fedlab_core.federation.messages import unpack_update
 from fedlab_core.lab import Federation
 from fedlab_core.robustness import ABSENT, HOSTILE, KINDS, Fault, Faulty, expose, spoil
-from fedlab_core.rounds import broadcast, run_round
+from fedlab_core.rounds import broadcast, exchange, merge, run_round
 from fedlab_core.types import Update
 
 BAD, CLIENTS = 2, 7
@@ -63,7 +63,18 @@ def test_who_is_gone_or_late_sends_nothing(kind: str) -> None:
     assert [(one.client_id, one.reason) for one in record.dropped] == [(BAD, ABSENT[kind])]
 
 
-@pytest.mark.parametrize(("kind", "error"), [("shapes", "not of the model"), ("damaged", ".")])
+@pytest.mark.parametrize("kind", ["gone", "damaged", "examples"])
+def test_who_is_left_out_has_no_part_in_the_model(kind: str) -> None:
+    """The same bits as merging, from the start, what the others send."""
+    lab = federation("majority vote")
+    ctx, server = lab.context(2), lab.initial_state()
+    others = [update for update in exchange(lab, server, ctx).updates if update.client_id != BAD]
+    record = run_round(lab, server, ctx, run_clients=Faulty(client_side, {BAD: Fault(kind)}))
+    assert len(others) == CLIENTS - 1
+    assert record.state.sha256() == merge(lab, server, others, ctx)[1].sha256()
+
+
+@pytest.mark.parametrize(("kind", "error"), [("shapes", "not of the model"), ("damaged", "checksum")])
 def test_what_cannot_be_read(kind: str, error: str) -> None:
     with pytest.raises(CodecError, match=error):
         sent(Fault(kind))
