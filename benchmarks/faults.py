@@ -107,16 +107,16 @@ def report(rows: list[Row], seeds: int) -> str:
     silent = sum(row["outcome"] == "wrong" for row in rows)
     hostile = " and ".join(HOSTILE)
     return f"""
-Digits, {BASE.data.num_clients} clients, Dirichlet alpha {BASE.data.alpha:g}, a multilayer perceptron, pruned to 80 % over
-{BASE.federation.rounds} rounds; client {BAD} is faulty in all of them. {seeds} seed(s), of data and training. Robust rules
-are set to f = 1. Accuracy in percent: with the fault, of the same run without it; *withstood* is a loss of at most
-{100 * CLOSE:g} points under every seed.
+Digits, {BASE.data.num_clients} clients, Dirichlet alpha {BASE.data.alpha:g}, a multilayer perceptron, pruned to 80 %
+over {BASE.federation.rounds} rounds; client {BAD} is faulty in all of them. {seeds} seed(s), of data and training.
+Robust rules are set to f = 1. Accuracy in percent: with the fault, of the same run without it; *withstood* is a loss of
+at most {100 * CLOSE:g} points under every seed.
 
 {table(rows)}
 
-**Silent wrong results: {silent} of {len(rows)} runs.** *Left out and named*: in every round, that client and no other, and
-the model after the last round is bit for bit that of a run in which the client never answers (*gone*). What {hostile} clients
-send is well formed, so nothing refuses it; whether it does harm is up to the rule.
+**Silent wrong results: {silent} of {len(rows)} runs.** *Left out and named*: in every round, that client and no other,
+and the model after the last round is bit for bit that of a run in which the client never answers (*gone*). What
+{hostile} clients send is well formed, so nothing refuses it; whether it does harm is up to the rule.
 
 What the record of a round says:
 
