@@ -11,7 +11,7 @@ from fedlab_core.experiment import Experiment
 from fedlab_core.federation.messages import unpack_update
 from fedlab_core.lab import Federation
 from fedlab_core.robustness import ABSENT, HOSTILE, KINDS, Fault, Faulty, expose, spoil
-from fedlab_core.rounds import broadcast, exchange, merge, run_round
+from fedlab_core.rounds import broadcast, merge, read, run_round, send
 from fedlab_core.types import Update
 
 BAD, CLIENTS = 2, 7
@@ -68,7 +68,9 @@ def test_who_is_left_out_has_no_part_in_the_model(kind: str) -> None:
     """The same bits as merging, from the start, what the others send."""
     lab = federation("majority vote")
     ctx, server = lab.context(2), lab.initial_state()
-    others = [update for update in exchange(lab, server, ctx).updates if update.client_id != BAD]
+    downloads = send(lab, server, ctx)
+    updates = read(lab, server, downloads, client_side(lab, downloads, ctx)).updates
+    others = [update for update in updates if update.client_id != BAD]
     record = run_round(lab, server, ctx, run_clients=Faulty(client_side, {BAD: Fault(kind)}))
     assert len(others) == CLIENTS - 1
     assert record.state.sha256() == merge(lab, server, others, ctx)[1].sha256()

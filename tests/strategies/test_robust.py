@@ -5,11 +5,12 @@ from collections.abc import Sequence
 import pytest
 import torch
 
+from fedlab_core.clients import client_side
 from fedlab_core.experiment import Experiment
 from fedlab_core.federation.robust import most_central
 from fedlab_core.federation.validation import AggregationError
 from fedlab_core.lab import Federation
-from fedlab_core.rounds import exchange, merge, run_round
+from fedlab_core.rounds import merge, read, run_round, send
 from fedlab_core.strategies.robust import RULES, Robust
 from fedlab_core.types import ServerState, Update
 
@@ -28,7 +29,8 @@ BASE = Experiment().replace(
 def first_round(**settings: object) -> tuple[Sequence[Update], ServerState]:
     federation = Federation.of(BASE.replace({f"strategy.{name}": value for name, value in settings.items()}))
     ctx, server = federation.context(1), federation.initial_state()
-    updates = exchange(federation, server, ctx).updates
+    downloads = send(federation, server, ctx)
+    updates = read(federation, server, downloads, client_side(federation, downloads, ctx)).updates
     return updates, merge(federation, server, updates, ctx)[1]
 
 
