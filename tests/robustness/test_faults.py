@@ -11,8 +11,8 @@ from fedlab_core.experiment import Experiment
 from fedlab_core.federation.messages import unpack_update
 from fedlab_core.lab import Federation
 from fedlab_core.robustness import ABSENT, HOSTILE, KINDS, Fault, Faulty, expose, spoil
-from fedlab_core.rounds import broadcast, merge, read, run_round, send
-from fedlab_core.types import Update
+from fedlab_core.rounds import Answers, broadcast, merge, read, run_round, send
+from fedlab_core.types import Dropped, Update
 
 BAD, CLIENTS = 2, 7
 BASE = Experiment().replace(
@@ -147,3 +147,16 @@ def test_what_is_merged_and_should_not_be_is_called_wrong(monkeypatch: pytest.Mo
     monkeypatch.setattr("fedlab_core.rounds.check_update", lambda *given: None)
     assert expose(federation("weighted mean"), BAD, Fault("examples")).outcome == "wrong"
     assert expose(federation("median"), BAD, Fault("nan")).said.startswith("median: client 2 sent 'fc1.weight'")
+
+
+@pytest.mark.parametrize(("merges", "names"), [(True, True), (False, False)])
+def test_left_out_means_not_merged_and_named(monkeypatch: pytest.MonkeyPatch, merges: bool, names: bool) -> None:
+    """A server that names a client and merges it all the same, or leaves it out in silence, is wrong."""
+
+    def careless(*given: object) -> Answers:
+        return read(*given)._replace(dropped=[Dropped(BAD, "a lie")] if names else [])
+
+    if merges:
+        monkeypatch.setattr("fedlab_core.rounds.check_update", lambda *given: None)
+    monkeypatch.setattr("fedlab_core.rounds.read", careless)
+    assert expose(federation("weighted mean"), BAD, Fault("examples")).outcome == "wrong"
