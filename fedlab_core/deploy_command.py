@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -28,7 +29,11 @@ def deploy(
     address: Annotated[
         str, typer.Option("--address", metavar="HOST:PORT", help="A SuperLink that runs already, with its nodes.")
     ] = "",
-    settings: SetOption = [],  # noqa: B006 - typer copies it
+    faults: Annotated[
+        list[str],
+        typer.Option("--fault", metavar="NODE=FAULT", help="For demonstrations: a node is faulty, e.g. 1=nan."),
+    ] = [],  # noqa: B006 - typer copies it
+    settings: SetOption = [],  # noqa: B006
     rounds: RoundsOption = "",
     name: NameOption = "",
     resume: Annotated[str, typer.Option("--resume", metavar="RUN", help="Go on with this run.")] = "",
@@ -48,7 +53,7 @@ def deploy(
     if bool(recipe) == bool(resume) or (resume and (settings or rounds or name)):
         raise ValueError("allowed is a RECIPE with its settings, or --resume RUN, which goes on as it is")
     with RunStore(store) as runs:
-        where = _where(nodes, deadline, address)
+        where = _where(nodes, deadline, address, faults)
         if resume:
             run_id = runs.get(resume).run_id
             runs.set_where(run_id, where)
@@ -60,13 +65,20 @@ def deploy(
         execute(runs, run_id, as_json)
 
 
-def _where(nodes: str, deadline: str, address: str) -> Where:
+def _where(nodes: str, deadline: str, address: str, faults: Sequence[str]) -> Where:
     from pydantic import ValidationError
 
+    from fedlab_core.robustness import KINDS
     from fedlab_core.runs.info import Where
 
     count, seconds = whole_number("--nodes", nodes, 1, 64), positive_number("--deadline", deadline)
+    wrong = {}
+    for pair in faults:
+        node, _, kind = pair.partition("=")
+        if kind not in KINDS or address:
+            raise ValueError(f"--fault is {pair!r}; allowed is NODE=FAULT without --address, of {', '.join(KINDS)}")
+        wrong[whole_number("--fault", node, 0, count - 1)] = kind
     try:
-        return Where(nodes=count, deadline_s=seconds, address=address)
+        return Where(nodes=count, deadline_s=seconds, address=address, faults=wrong)
     except ValidationError:
         raise ValueError(f"--address is {address!r}; allowed is HOST:PORT, for example 127.0.0.1:8000") from None

@@ -118,11 +118,12 @@ def read(
     by_client = dict(zip((one.client_id for one in downloads), answers, strict=True))
     reports = {k: answer for k, answer in by_client.items() if isinstance(answer, Report)}
     updates, dropped = [], [Dropped(k, answer.reason) for k, answer in by_client.items() if isinstance(answer, Lost)]
-    memory, pattern = MaskMemory(), untrained_update(federation, received(downloads[0]))
+    memory, strategy = MaskMemory(), federation.experiment.strategy
+    pattern = untrained_update(federation, received(downloads[0]))
     for k, report in reports.items():
         try:
             update = unpack_update(report.payload, k, server, memory)
-            check_update(update, pattern, int(federation.data.sizes[k]))
+            check_update(update, pattern, int(federation.data.sizes[k]), strategy.masks_as_sent)
             updates.append(update)
         except (CodecError, BadUpdate) as error:
             dropped.append(Dropped(k, str(error)))

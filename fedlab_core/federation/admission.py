@@ -19,13 +19,14 @@ class BadUpdate(ValueError):  # noqa: N818 - a thing, not an event
     """An update that cannot be right; the message says why."""
 
 
-def check_update(update: Update, pattern: Update, num_examples: int) -> None:
+def check_update(update: Update, pattern: Update, num_examples: int, masks_as_sent: bool = False) -> None:
     """Let an update in, or say why not.
 
     Args:
         update: as decoded; that its tensors are the server's model has been checked.
         pattern: an update without training, of the same names, types and shapes.
         num_examples: how many examples the client has.
+        masks_as_sent: whether the masks have to be those of the pattern, too.
 
     Raises:
         BadUpdate: it is not as the pattern, holds a value that is not finite, or claims another number of examples.
@@ -33,6 +34,9 @@ def check_update(update: Update, pattern: Update, num_examples: int) -> None:
     if update.masks.keys() != pattern.masks.keys():
         odd = sorted(update.masks.keys() ^ pattern.masks.keys())
         raise BadUpdate(f"masks of other tensors than were sent: {', '.join(odd)}")
+    for name, mask in update.masks.items() if masks_as_sent else ():
+        if not torch.equal(mask, pattern.masks[name]):
+            raise BadUpdate(f"another mask than was sent: {name}")
     if _kinds(update.extras) != _kinds(pattern.extras):
         odd = sorted(dict(_kinds(update.extras).items() ^ _kinds(pattern.extras).items()))
         raise BadUpdate(f"extras are not those of the method: {', '.join(odd)}")

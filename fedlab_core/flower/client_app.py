@@ -13,6 +13,8 @@ Paths are the node's alone: what the server sends is never opened.
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ import torch
 from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
-from fedlab_core.clients import client_side
+from fedlab_core.clients import Download, Report, client_side
 from fedlab_core.data.datasets import normalised_as
 from fedlab_core.data.federated import FederatedData
 from fedlab_core.data.image_folder import read_image_folder
@@ -30,6 +32,7 @@ from fedlab_core.experiment import Experiment
 from fedlab_core.flower.messages import Look, Node, pack_answer, pack_node, read_task
 from fedlab_core.lab import Federation
 from fedlab_core.processes import one_thread
+from fedlab_core.robustness import KINDS, Fault, spoil
 
 app = ClientApp()
 
@@ -48,9 +51,29 @@ def train(message: Message, context: Context) -> Message:
     if foreign:
         raise ValueError(f"client {foreign[0]} is not at node {node.partition} of {node.of}")
     federation = federation_here(task.experiment, task.look, context.node_config)
+    fault = context.node_config.get("fault")
+    if fault == "gone":
+        os._exit(1)
     with one_thread():
         reports = client_side(federation, task.downloads, federation.context(task.round))
+    if fault == "late":
+        time.sleep(message.metadata.ttl + 1)
+    elif fault:
+        reports = [spoiled(str(fault), *both) for both in zip(task.downloads, reports, strict=True)]
     return Message(pack_answer(task.downloads, reports), reply_to=message)
+
+
+def spoiled(kind: str, download: Download, report: Report) -> Report:
+    """For demonstrations: what this node sends in the place of an honest report.
+
+    Raises:
+        ValueError: there is no such fault.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"fault is {kind!r}; allowed are {', '.join(KINDS)}")
+    payload = spoil(Fault(kind), download.payload, report.payload)
+    assert payload is not None  # both faults without an answer have been dealt with
+    return report._replace(payload=payload)
 
 
 def this_node(settings: Mapping[str, Any]) -> Node:

@@ -104,6 +104,8 @@ def _superlink(port: int) -> list[str]:
 
 def _supernode(address: str, port: int, number: int, count: int, info: RunInfo) -> list[str]:
     settings = f"partition-id={number} num-partitions={count} data-path={json.dumps(info.experiment.data.path)}"
+    if number in info.where.faults:
+        settings += f" fault={json.dumps(info.where.faults[number])}"
     return ["flower-supernode", "--insecure", "--superlink", address, "--port", str(port), "--node-config", settings]
 
 

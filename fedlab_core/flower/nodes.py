@@ -31,15 +31,17 @@ def collect(grid: Grid, messages: Sequence[Message], deadline_s: float, on_step:
 
 
 class Roll:
-    """The nodes that have introduced themselves, by partition: of two with the same one, the later."""
+    """The nodes that are connected and have introduced themselves, by partition: of two with the same one, the later."""
 
     def __init__(self) -> None:
         self._known: dict[int, Node | None] = {}
         self._at: dict[int, int] = {}
+        self._connected: set[int] = set()
 
     def call(self, grid: Grid, deadline_s: float, on_step: OnStep) -> None:
-        """Ask the nodes that are new who they are. One that says nothing of use is left alone."""
-        new = [node_id for node_id in grid.get_node_ids() if node_id not in self._known]
+        """See who is connected, and ask those who are new who they are. One that says nothing of use is left alone."""
+        self._connected = set(grid.get_node_ids())
+        new = sorted(self._connected - self._known.keys())
         questions = [Message(RecordDict(), node_id, "query", ttl=deadline_s) for node_id in new]
         for reply in collect(grid, questions, deadline_s, on_step):
             node_id = reply.metadata.src_node_id
@@ -58,8 +60,8 @@ class Roll:
     @property
     def nodes(self) -> dict[int, Node]:
         """Nodes by partition."""
-        found = {partition: self._known[node_id] for partition, node_id in sorted(self._at.items())}
-        return {partition: node for partition, node in found.items() if node is not None}
+        here = {partition: node_id for partition, node_id in sorted(self._at.items()) if node_id in self._connected}
+        return {partition: node for partition, node_id in here.items() if (node := self._known[node_id]) is not None}
 
     def node_of(self, client_id: int) -> int | None:
         """Flower's number of the node that has a client; None if it is not there."""

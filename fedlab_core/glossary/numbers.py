@@ -75,6 +75,12 @@ NUMBERS: tuple[Number, ...] = (
         "Effective FLOPs are theoretical: ordinary hardware does not skip zeros. They are no seconds, and no energy.",
     ),
     Number(
+        "Dropped updates, skipped rounds",
+        ("dropped", "skipped"),
+        "Clients that did not answer, or sent what cannot be right, and why. If nobody is left, the round is skipped.",
+        "Not that all others were honest: what is well formed and false is not seen.",
+    ),
+    Number(
         "Seconds",
         ("round_s",),
         "What the round took on this machine, testing included.",

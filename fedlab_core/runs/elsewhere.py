@@ -14,6 +14,8 @@ from contextlib import suppress
 from importlib.util import find_spec
 from typing import Any
 
+import psutil
+
 from fedlab_core.runs.store import RunError, RunStore
 
 LOOK_S = 0.1
@@ -87,8 +89,13 @@ def _end(child: subprocess.Popen[str]) -> tuple[str, str]:
 
 
 def _leave(store: RunStore, run_id: str, problem: str) -> None:
-    """Whoever held the run may have been ended without a word, or never have begun."""
+    """Whoever has the run is ended: cut off from its nodes, it would go on to skip rounds. Perhaps nobody has begun."""
     pid = store.holder(run_id)
-    if pid is not None:
-        failed = pid == os.getpid() and problem
-        store.leave(run_id, "failed" if failed else "interrupted", problem if failed else "")
+    if pid == os.getpid():
+        store.leave(run_id, "failed" if problem else "interrupted", problem)
+    elif pid is not None:
+        with suppress(psutil.NoSuchProcess):
+            server = psutil.Process(pid)
+            server.kill()
+            server.wait(END_S)
+        store.mark_interrupted()

@@ -40,6 +40,7 @@ class Where(BaseModel):
         nodes: how many of Flower's nodes; 0 = no Flower.
         address: of the SuperLink, host:port; empty = a SuperLink and nodes are started on this machine for the run.
         deadline_s: how long a round waits for its nodes, in seconds.
+        faults: for demonstrations: nodes of this machine that misbehave, and how (see `robustness/faults.py`).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -47,6 +48,7 @@ class Where(BaseModel):
     nodes: int = Field(0, ge=0, le=1000)
     address: str = Field("", max_length=255, pattern=r"^([A-Za-z0-9.-]+:[0-9]{1,5}|\[[0-9a-fA-F:]+\]:[0-9]{1,5})?$")
     deadline_s: float = Field(120.0, gt=0, le=86400)
+    faults: dict[int, str] = Field(default_factory=dict)
 
     def text(self) -> str:
         """In words."""

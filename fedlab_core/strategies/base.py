@@ -77,6 +77,9 @@ class Strategy(BaseModel):
     clients_choose: ClassVar[bool] = False
     """Whether each client says itself which weights it sends, so that uploads of one round have unlike masks."""
 
+    masks_as_sent: ClassVar[bool] = False
+    """Whether clients upload under the very masks that they have received; the server then insists on it."""
+
     knob: ClassVar[Knob | None] = None
     """The setting for a budget; None where no setting decides what the method costs."""
 

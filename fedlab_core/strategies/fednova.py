@@ -11,6 +11,7 @@ from torch import Tensor
 
 from fedlab_core.federation.aggregation import weighted_mean
 from fedlab_core.federation.programs import ClientProgram, ClientState, LocalSettings, MaskedSGD
+from fedlab_core.federation.validation import AggregationError
 from fedlab_core.strategies.base import Strategy
 from fedlab_core.types import Params, ServerState, Update
 
@@ -32,6 +33,9 @@ class FedNova(Strategy):
 
     def aggregate(self, updates: Sequence[Update], previous: ServerState) -> Params:
         """Normalised averaging."""
+        still = [update.client_id for update in updates if not float(update.extras[STEPS]) > 0]
+        if still:
+            raise AggregationError(f"FedNova: client {still[0]} says that it has made no step; allowed are more than 0")
         total = sum(update.num_examples for update in updates)
         pace = sum(update.num_examples / total * float(update.extras[STEPS]) for update in updates)
         moved = []

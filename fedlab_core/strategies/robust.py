@@ -27,6 +27,8 @@ class Robust(FedSparsifyGlobal):
     title: ClassVar[str] = "Robust aggregation"
     source: ClassVar[str] = "Yin et al. 2018, arXiv 1803.01498; Krum: Blanchard et al. 2017, arXiv 1703.02757"
 
+    masks_as_sent: ClassVar[bool] = True
+
     rule: Literal["median", "trimmed_mean", "krum"] = hyper(
         "median",
         symbol="",

@@ -165,3 +165,21 @@ def test_most_without_numbers_is_divergence_and_one_is_not() -> None:
         else:
             with pytest.raises(ValueError, match=r"training diverged in round 1: fc1.weight holds values"):
                 refuse_divergence(record)
+
+
+def test_a_method_under_which_masks_stay_insists_on_it() -> None:
+    federation = Federation.of(SMALL.replace({"strategy.name": "robust", "strategy.final_sparsity": 0.5}))
+    first = run_round(federation, initial_record(federation).state, federation.context(1))
+    everything = changed(lambda u: replace(u, masks={n: torch.ones_like(m) for n, m in u.masks.items()}))
+    ctx = federation.context(3)
+    pruned = run_round(federation, first.state, federation.context(2)).state
+    record = run_round(federation, pruned, ctx, run_clients=with_fault(everything, pruned))
+    assert record.dropped == ((BAD, "another mask than was sent: fc1.weight"),)
+
+
+def test_fednova_refuses_a_client_that_has_gone_nowhere() -> None:
+    federation = Federation.of(SMALL.replace({"strategy.name": "fednova"}))
+    server = initial_record(federation).state
+    still = changed(lambda u: replace(u, extras={n: torch.zeros_like(t) for n, t in u.extras.items()}))
+    with pytest.raises(ValueError, match=r"FedNova: client 2 says that it has made no step"):
+        run_round(federation, server, federation.context(1), run_clients=with_fault(still, server))
