@@ -65,7 +65,7 @@ class Entry(NamedTuple):
 class MaskMemory:
     """The masks of the messages before this one, the last of each tensor.
 
-    The clients of a round often have the same mask; it need not be worked out again for each of them, nor be held twice.
+    The clients of a round often have the same mask; it need not be worked out again for each, nor be held twice.
 
     Args:
         only: write every mask in the form of this name, to see what the others save; by default in the shortest.
@@ -94,9 +94,8 @@ class MaskMemory:
             raise CodecError(f"the mask of {entry.name!r} does not keep {entry.kept} entries")
         return last.mask_N, last.kept_n
 
-
     def full(self, shape: tuple[int, ...]) -> Tensor:
-        """The mask that keeps everything: one for all messages, for each would take a quarter of its weights' memory."""
+        """The mask that keeps everything: one for all messages. It would take a quarter of the weights' memory."""
         if shape not in self._full:
             self._full[shape] = torch.ones(shape, dtype=torch.bool)
         return self._full[shape]

@@ -1,0 +1,110 @@
+"""What one client of a strategy means for the server, measured in a small round that is really run.
+
+The messages are really encoded, and what is decoded from them is counted tensor by tensor. `scale.py` multiplies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from torch import Tensor
+
+from fedlab_core.lab import Federation
+from fedlab_core.rounds import exchange, run_round
+from fedlab_core.types import Update
+
+TENSOR_BYTES = 640
+"""What a tensor takes beside its numbers: the objects of Python and PyTorch 2.x (64-bit Linux, measured)."""
+
+
+class Load(NamedTuple):
+    """What one client means for the server in a round.
+
+    Attributes:
+        download_bytes, upload_bytes: of one client, the mean over those that were asked.
+        own_downloads: whether every client gets a message of its own, or all the same.
+        update_bytes: of one decoded update in the server's memory, without masks that all updates share.
+        numbers: floating-point numbers of an update: weights, buffers, extras.
+        largest: numbers of the largest tensor among them.
+        mask_entries: weights that clients mask each in its own way; 0 where their masks are equal.
+        server_bytes: what the server remembers of every client of the federation, asked or not.
+        device_bytes: what a client keeps on its own device; a simulation has to keep it, too.
+    """
+
+    download_bytes: float
+    upload_bytes: float
+    own_downloads: bool
+    update_bytes: float
+    numbers: int
+    largest: int
+    mask_entries: int
+    server_bytes: int
+    device_bytes: int
+
+
+def load_of(federation: Federation, round: int) -> Load:
+    """The load of round `round`, after really running it and those before; a small federation is enough.
+
+    Raises:
+        ValueError: fewer than two clients are asked, so that nobody can tell what updates share.
+    """
+    server = federation.initial_state()
+    for number in range(1, round):
+        server = run_round(federation, server, federation.context(number)).state
+    ctx = federation.context(round)
+    done = exchange(federation, server, ctx)
+    asked = len(done.clients)
+    if asked < 2:
+        raise ValueError(f"{asked} client is asked; a load needs at least 2, to tell what their updates share")
+    first = done.updates[0]
+    floats = [t.numel() for t in _tensors(first) if t.is_floating_point()]
+    own = [mask for name, mask in first.masks.items() if not _shared(name, done.updates)]
+    assigned = federation.experiment.strategy.assign(server, done.clients[0], ctx)
+    device_bytes = _bytes(assigned.memory.values())
+    return Load(
+        download_bytes=sum(len(one.payload) for one in done.downloads) / asked,
+        upload_bytes=sum(len(report.payload) for report in done.reports) / asked,
+        own_downloads=len({one.payload for one in done.downloads}) > 1,
+        update_bytes=_own_bytes(done.updates),
+        numbers=sum(floats),
+        largest=max(floats),
+        mask_entries=sum(mask.numel() for mask in own),
+        server_bytes=_remembered(federation) - device_bytes,
+        device_bytes=device_bytes,
+    )
+
+
+def _tensors(update: Update) -> list[Tensor]:
+    return [*update.params.values(), *update.buffers.values(), *update.extras.values()]
+
+
+def _shared(name: str, updates: Sequence[Update]) -> bool:
+    return updates[0].masks[name].data_ptr() == updates[1].masks[name].data_ptr()
+
+
+def _own_bytes(updates: Sequence[Update]) -> float:
+    """What an update adds to those before it: its tensors, and its masks where it does not share them."""
+    seen: set[int] = set()
+    added = []
+    for update in updates:
+        new = [t for t in (*_tensors(update), *update.masks.values()) if t.data_ptr() not in seen]
+        seen |= {t.data_ptr() for t in new}
+        objects = len(_tensors(update)) + len(update.masks)
+        added.append(_bytes(new) + TENSOR_BYTES * objects)
+    return sum(added[1:]) / (len(added) - 1)
+
+
+def _remembered(federation: Federation) -> int:
+    """By how much the strategy's memory grows with a client: everything in it grows evenly or not at all."""
+    start, ctx = federation.initial_state(), federation.context(0)
+    sizes = [
+        _bytes(federation.experiment.strategy.init(start.params, replace(ctx, num_clients=clients))[1].values())
+        for clients in (2, 3)
+    ]
+    return sizes[1] - sizes[0]
+
+
+def _bytes(tensors: Iterable[Tensor]) -> int:
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
