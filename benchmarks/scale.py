@@ -37,7 +37,7 @@ from fedlab_core.federation.messages import unpack_update
 from fedlab_core.federation.partial import partial_sums
 from fedlab_core.lab import Federation
 from fedlab_core.rounds import broadcast, client_side, merge, participants, run_round
-from fedlab_core.types import ServerState
+from fedlab_core.types import ServerState, seeded_generator
 
 RESULTS = Path(__file__).parent / "results" / "scale.json"
 MODELS = {"mlp": (1, 8, 8), "cnn6": (3, 32, 32)}
@@ -200,6 +200,12 @@ def _memory(field: str) -> int:
     return int(found[1]) * 1024 if found else 0
 
 
+def distance_s(parameters: int) -> float:
+    """Seconds for the squared distance of two updates, of which Krum needs one for every pair."""
+    one, other = (torch.randn(parameters, generator=seeded_generator("distance", k)) for k in (0, 1))
+    return _timed(lambda: [(one - other).square().sum() for _ in range(20)])[1] / 20
+
+
 def jobs() -> list[tuple[str, str, int, int]]:
     """Case, model, clients and clients asked of every setting."""
     wanted = []
@@ -222,7 +228,9 @@ def result_of_all() -> Row:
         for job in tqdm(missing, desc="settings"):
             result["rows"].append(pool.submit(measure, *job).result())
             RESULTS.write_text(json.dumps(result | {"machine": machine()}, indent=1) + "\n")
-    return result
+    result["distance_s"] = distance_s(next(row["load"]["numbers"] for row in result["loads"] if row["model"] == "cnn6"))
+    RESULTS.write_text(json.dumps(result | {"machine": machine()}, indent=1) + "\n")
+    return json.loads(RESULTS.read_text())
 
 
 def main() -> None:

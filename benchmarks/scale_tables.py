@@ -1,2 +1,232 @@
-def tables(result, calibration):
-    pass
+"""The tables of docs/SCALE.md: the plan for cnn6, and what was predicted beside what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from document import SCALE, fill_in
+
+from fedlab_core.budgets import scale
+from fedlab_core.budgets.load import Load
+from fedlab_core.budgets.scale import Rates
+
+PLANNED, PARTICIPATION = "cnn6", 0.01
+CLIENTS = tuple(10**power for power in range(3, 9))
+SERVER_BITS, DOWN_BITS, UP_BITS = 10e9, 50e6, 10e6
+MEMORY_BYTES, FAN_OUT = 16e9, 100
+PARTS = ("choose", "encode", "decode", "merge", "evaluate")
+
+Row = dict[str, Any]
+Calibration = Mapping[str, tuple[tuple[int, int], ...]]
+
+
+def tables(result: Row, calibration: Calibration) -> None:
+    """Write all of them into docs/SCALE.md."""
+    loads = {(row["case"], row["model"]): Load(**row["load"]) for row in result["loads"]}
+    rows = {(row["case"], row["model"], row["clients"], row["asked"]): row for row in result["rows"]}
+    rates = {key: _rates(*key, rows, calibration) for key in loads}
+    plan = {case: load for (case, model), load in loads.items() if model == PLANNED}
+    seconds = {case: rates[case, PLANNED] for case in plan}
+    checked = [row for key, row in rows.items() if key[2:] not in calibration[key[1]]]
+    parts = [
+        _one_client(plan),
+        _grid("Bytes of a round, both ways", plan, lambda case, load, k, m: _size(m * _both_ways(load))),
+        _grid("Memory of the server as it is", plan, lambda case, load, k, m: _size(scale.engine_bytes(load, k, m))),
+        _streamed(plan),
+        _grid(
+            "Time of the server as it is, one core",
+            plan,
+            lambda case, load, k, m: _time(sum(rate.seconds(k, m) for rate in seconds[case].values())),
+        ),
+        _grid(
+            f"Time on the server's line, {SERVER_BITS / 1e9:g} Gbit/s",
+            plan,
+            lambda case, load, k, m: _time(scale.network_seconds(load, m, SERVER_BITS)),
+        ),
+        _trees(plan),
+        _krum(plan["fedavg"], result["distance_s"]),
+        _bytes_and_memory(checked, loads),
+        _times(checked, rates),
+        _idle(checked),
+        _machine(result),
+    ]
+    fill_in("scale", "\n\n".join(parts), SCALE)
+
+
+def _rates(case: str, model: str, rows: Mapping[Any, Row], calibration: Calibration) -> dict[str, Rates]:
+    three = [(k, m, rows[case, model, k, m]["seconds"]) for k, m in calibration[model]]
+    few, more, larger = ({part: (k, m, seconds[part]) for part in PARTS} for k, m, seconds in three)
+    return {part: Rates.through(few[part], more[part], larger[part]) for part in PARTS}
+
+
+def _table(title: str, head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join([f"### {title}", "", *("| " + " | ".join(line) + " |" for line in lines)])
+
+
+def _grid(title: str, plan: Mapping[str, Load], cell: Callable[[str, Load, int, int], str]) -> str:
+    """One line a strategy, one column a size of the federation."""
+    asked = {k: scale.asked_of(k, PARTICIPATION) for k in CLIENTS}
+    head = ["", *(f"K = 10^{len(str(k)) - 1}" for k in CLIENTS)]
+    rows = [[case, *(cell(case, load, k, m) for k, m in asked.items())] for case, load in plan.items()]
+    return _table(title, head, rows)
+
+
+def _one_client(plan: Mapping[str, Load]) -> str:
+    head = ["", "down", "up", "on a phone's line", "decoded", "server keeps", "device keeps"]
+    rows = [
+        [
+            case,
+            _size(load.download_bytes),
+            _size(load.upload_bytes),
+            _time(scale.device_seconds(load, DOWN_BITS, UP_BITS)),
+            _size(load.update_bytes),
+            _size(load.server_bytes),
+            _size(load.device_bytes),
+        ]
+        for case, load in plan.items()
+    ]
+    return _table("One client", head, rows)
+
+
+def _streamed(plan: Mapping[str, Load]) -> str:
+    limit = _size(MEMORY_BYTES)
+    head = ["", "added up one by one, any m", f"most clients asked in {limit} as it is, K = 1,000", "K = 1,000,000"]
+    rows = [
+        [
+            case,
+            _size(scale.streamed_bytes(load)),
+            *(f"{min(k, scale.most_asked(load, k, MEMORY_BYTES)):,}" for k in (1_000, 1_000_000)),
+        ]
+        for case, load in plan.items()
+    ]
+    return _table("Memory if updates were added up as they come", head, rows)
+
+
+def _trees(plan: Mapping[str, Load]) -> str:
+    head = ["m", "levels", "aggregators", "messages at the root"]
+    for case in ("fedavg", "fedsparsify-global"):
+        head += [f"{case}: flat", "tree"]
+    rows = []
+    for asked in (1_000, 10_000, 100_000, 1_000_000):
+        shape = scale.tree(plan["fedavg"], asked, FAN_OUT)
+        line = [f"{asked:,}", str(shape.levels), f"{shape.aggregators:,}", str(shape.root_messages)]
+        for case in ("fedavg", "fedsparsify-global"):
+            own = scale.tree(plan[case], asked, FAN_OUT)
+            line += [_size(asked * plan[case].upload_bytes), _size(own.root_messages * own.sum_bytes)]
+        rows.append(line)
+    return _table(f"Up to the root: flat, or a tree with {FAN_OUT} below each aggregator", head, rows)
+
+
+def _krum(load: Load, distance_s: float) -> str:
+    """Distances are computed at the rate that was measured for one of them."""
+    flops_per_s = scale.krum_flops(load, 2) / distance_s
+    head = ["m", "distances", "time, one core", "memory"]
+    rows = [
+        [
+            f"{asked:,}",
+            f"{asked * (asked - 1) // 2:,}",
+            _time(scale.krum_flops(load, asked) / flops_per_s),
+            _size(scale.engine_bytes(load, 0, asked)),
+        ]
+        for asked in (100, 1_000, 10_000, 1_000_000)
+    ]
+    return _table("Krum", head, rows)
+
+
+def _bytes_and_memory(checked: list[Row], loads: Mapping[Any, Load]) -> str:
+    head = ["", "model", "K", "m", "bytes: measured", "ratio down", "ratio up"]
+    head += ["memory: predicted", "measured", "ratio", "one by one: predicted", "measured"]
+    rows = []
+    for row in checked:
+        load, k, m = loads[row["case"], row["model"]], row["clients"], row["asked"]
+        predicted = scale.engine_bytes(load, k, m)
+        rows.append(
+            [
+                *_setting(row),
+                _size(row["download_bytes"] + row["upload_bytes"]),
+                _ratio(row["download_bytes"], m * load.download_bytes),
+                _ratio(row["upload_bytes"], m * load.upload_bytes),
+                _size(predicted),
+                _size(row["engine_bytes"]),
+                f"{row['engine_bytes'] / predicted:.2f}",
+                _size(scale.streamed_bytes(load)),
+                _size(row["streamed_bytes"]),
+            ]
+        )
+    return _table("Check: bytes and memory", head, rows)
+
+
+def _times(checked: list[Row], rates: Mapping[Any, Mapping[str, Rates]]) -> str:
+    """Milliseconds by part, predicted -> measured."""
+    head = ["", "model", "K", "m", *PARTS, "sum", "ratio"]
+    rows = []
+    for row in checked:
+        own = rates[row["case"], row["model"]]
+        predicted = {part: own[part].seconds(row["clients"], row["asked"]) for part in PARTS}
+        total, found = sum(predicted.values()), sum(row["seconds"].values())
+        each = [_pair(predicted[part], row["seconds"][part]) for part in PARTS]
+        rows.append([*_setting(row), *each, _pair(total, found), f"{found / total:.2f}"])
+    return _table("Check: the server's time, ms of the processor, predicted and measured", head, rows)
+
+
+def _idle(checked: list[Row]) -> str:
+    """Clients that are not asked, where they are so many that they can be told from what Python loads."""
+    largest = [
+        row for row in checked if row["case"] == "fedavg" and row["clients"] >= 100_000 and row["asked"] == 1_000
+    ]
+    said = "; ".join(
+        f"K = {row['clients']:,}: predicted {_size(scale.index_bytes(row['clients'], 2 * row['clients']))}, "
+        f"measured {_size(row['idle_bytes'])}, {row['setup_s']:.0f} s to make"
+        for row in largest
+    )
+    return f"### Check: who has which examples\n\n{said}."
+
+
+def _machine(result: Row) -> str:
+    here = result["machine"]
+    peak = max(row["simulation_peak_bytes"] for row in result["rows"])
+    return (
+        f"Machine: {here['processor']}, {here['cores']} cores, {here['system']}, Python {here['python']}, "
+        f"torch {here['torch']}, one thread; others worked on it. Times are medians of 5.\n"
+        f"The largest process, clients and data included, took {_size(peak)}."
+    )
+
+
+def _setting(row: Row) -> list[str]:
+    return [row["case"], row["model"], f"{row['clients']:,}", f"{row['asked']:,}"]
+
+
+def _both_ways(load: Load) -> float:
+    return load.download_bytes + load.upload_bytes
+
+
+def _ratio(measured: float, predicted: float) -> str:
+    return "1" if measured == predicted else f"{measured / predicted:.4f}"
+
+
+def _pair(predicted_s: float, measured_s: float) -> str:
+    return f"{1e3 * predicted_s:.3g} / {1e3 * measured_s:.3g}" if measured_s < 1 else _pair_s(predicted_s, measured_s)
+
+
+def _pair_s(predicted_s: float, measured_s: float) -> str:
+    return f"{1e3 * predicted_s:,.0f} / {1e3 * measured_s:,.0f}"
+
+
+def _size(num_bytes: float) -> str:
+    return _unit(num_bytes, 1000, ("B", "kB", "MB", "GB", "TB", "PB")) if num_bytes else "0"
+
+
+def _unit(value: float, step: float, units: tuple[str, ...]) -> str:
+    place = 0
+    while value >= 999.5 and place < len(units) - 1:
+        value, place = value / step, place + 1
+    return f"{value:,.3g} {units[place]}" if value < 999.5 else f"{value:,.0f} {units[place]}"
+
+
+def _time(seconds: float) -> str:
+    for most, length, unit in ((1, 1e-3, "ms"), (120, 1, "s"), (7200, 60, "min"), (172_800, 3600, "h")):
+        if seconds < most:
+            return f"{seconds / length:.3g} {unit}"
+    return f"{seconds / 86_400:,.3g} days" if seconds < 86_400_000 else f"{seconds / 86_400:,.0f} days"

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import runpy
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -156,3 +160,14 @@ def test_bytes_fall_with_density() -> None:
 def test_one_client_says_nothing_about_what_updates_share() -> None:
     with pytest.raises(ValueError, match="at least 2"):
         load_of(federation({"federation.participation": 0.1}), 1)
+
+
+@pytest.mark.slow
+def test_the_example_of_the_document_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "SCALE.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    (tmp_path / "example.py").write_text(example, encoding="utf-8")
+    runpy.run_path(str(tmp_path / "example.py"))
+    memory, shape = capsys.readouterr().out.splitlines()
+    assert float(memory) > 10_000 * 4 * 38_000  # ten thousand decoded networks
+    assert shape.startswith("Tree(levels=1, aggregators=100, root_messages=100,")
