@@ -19,14 +19,14 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import torch
 from machine import machine
-from scale_tables import tables
+from scale_tables import PLANNED, tables
 from scaling import federation
 from tqdm import tqdm
 
@@ -37,7 +37,7 @@ from fedlab_core.federation.messages import unpack_update
 from fedlab_core.federation.partial import partial_sums
 from fedlab_core.lab import Federation
 from fedlab_core.rounds import broadcast, client_side, merge, participants, run_round
-from fedlab_core.types import ServerState, seeded_generator
+from fedlab_core.types import RoundContext, ServerState, Update, seeded_generator
 
 RESULTS = Path(__file__).parent / "results" / "scale.json"
 MODELS = {"mlp": (1, 8, 8), "cnn6": (3, 32, 32)}
@@ -69,6 +69,7 @@ CASES = {
 CALIBRATION = {"mlp": ((1_000, 10), (1_000, 100), (10_000, 10)), "cnn6": ((100, 10), (100, 50), (300, 10))}
 CHECKS = {"mlp": ((10_000, 1_000), (100_000, 1_000)), "cnn6": ((300, 100),)}
 MILLION = (1_000_000, 1_000)
+UNLIKE_MASKS = ("fedsparsify-local", "dwnp", "dynamic-salient")
 MORE = {
     "fedavg": ((10_000, 100), (100_000, 10), (100_000, 100), (1_000_000, 10), (1_000_000, 100), MILLION),
     "fedsparsify-global": (MILLION,),
@@ -103,14 +104,13 @@ def measure(name: str, model: str, clients: int, asked: int) -> Row:
     server = given.initial_state()
     for number in range(1, case.round):
         server = run_round(given, server, given.context(number)).state
-    sizes = {"memory_bytes": sum(t.nbytes for t in server.state.values()), "idle_bytes": held - before - examples}
     return {
         "case": name,
         "model": model,
         "clients": clients,
         "asked": asked,
         "setup_s": setup_s,
-        **sizes,
+        "idle_bytes": held - before - examples,
         **_one_round(given, server, case.round),
         "simulation_peak_bytes": _memory("VmHWM"),
     }
@@ -125,19 +125,15 @@ def _one_round(given: Federation, server: ServerState, round: int) -> Row:
     download_bytes = sum(len(one.payload) for one in downloads)
     payloads = [report.payload for report in reports]
     del downloads, reports
-    peak_before = _memory("VmHWM")
 
-    def decoded() -> Iterator[Any]:
+    def decoded() -> Iterator[Update]:
         memory = MaskMemory()
         return (unpack_update(payload, k, server, memory) for k, payload in zip(clients, payloads, strict=True))
 
     upload_bytes = sum(map(len, payloads))
-    streamed, streamed_bytes = _peak(lambda: partial_sums(decoded()))
-    del streamed
     (updates, after), engine_bytes = _peak(lambda: _decode_and_merge(given, server, decoded, ctx))
     _, decode_s = _timed(lambda: list(decoded()))
     _, merge_s = _timed(lambda: merge(given, server, updates, ctx))
-    _, stream_s = _timed(lambda: partial_sums(decoded()))
     data, model = given.data, given.model
 
     def test() -> object:
@@ -147,8 +143,7 @@ def _one_round(given: Federation, server: ServerState, round: int) -> Row:
     return {
         "download_bytes": download_bytes,
         "upload_bytes": upload_bytes,
-        "engine_bytes": upload_bytes + engine_bytes,
-        "streamed_bytes": streamed_bytes + upload_bytes // len(clients),
+        "engine_bytes": upload_bytes + engine_bytes + sum(tensor.nbytes for tensor in server.state.values()),
         "seconds": {
             "choose": choose_s,
             "encode": encode_s,
@@ -156,12 +151,22 @@ def _one_round(given: Federation, server: ServerState, round: int) -> Row:
             "merge": merge_s,
             "evaluate": evaluate_s,
         },
-        "stream_s": stream_s,
-        "peak_before_server_bytes": peak_before,
+        **_streamed(given, decoded, upload_bytes // len(clients)),
     }
 
 
-def _decode_and_merge(given: Federation, server: ServerState, decoded: Callable[[], Iterator[Any]], ctx: Any) -> Any:
+def _streamed(given: Federation, decoded: Callable[[], Iterator[Update]], message_bytes: int) -> Row:
+    """The same updates, added up one by one. Of a small model, pages of memory would hide what it needs."""
+    if given.experiment.model.name != PLANNED:
+        return {}
+    votes_count = given.experiment.strategy.name in UNLIKE_MASKS
+    _, streamed_bytes = _peak(lambda: partial_sums(decoded(), votes_count))
+    return {"streamed_bytes": streamed_bytes + message_bytes}
+
+
+def _decode_and_merge(
+    given: Federation, server: ServerState, decoded: Callable[[], Iterator[Update]], ctx: RoundContext
+) -> tuple[list[Update], ServerState]:
     updates = list(decoded())
     return updates, merge(given, server, updates, ctx)[1]
 
@@ -179,11 +184,21 @@ def _timed(run: Callable[[], T]) -> tuple[T, float]:
 
 
 def _peak(run: Callable[[], T]) -> tuple[T, int]:
-    """The result, and by how many bytes the process grew at most (Linux)."""
+    """The result, and by how many bytes the process grew at most (Linux). What is freed is given back at once there."""
     before = _after_trim()
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
-    result = run()
+    with _freed_memory_given_back():
+        result = run()
     return result, _memory("VmHWM") - before
+
+
+@contextmanager
+def _freed_memory_given_back() -> Iterator[None]:
+    """The opposite of `keep_freed_memory`, which is faster, but leaves holes that no one needs."""
+    mallopt, threshold = ctypes.CDLL(None).mallopt, -3
+    mallopt(threshold, 1 << 16)
+    yield
+    mallopt(threshold, 64 << 20)
 
 
 def _after_trim() -> int:

@@ -152,7 +152,7 @@ def _bytes_and_memory(checked: list[Row], loads: Mapping[Any, Load]) -> str:
                 _size(row["engine_bytes"]),
                 f"{row['engine_bytes'] / predicted:.2f}",
                 _size(scale.streamed_bytes(load)),
-                _size(row["streamed_bytes"]),
+                _size(row["streamed_bytes"]) if "streamed_bytes" in row else "-",
             ]
         )
     return _table("Check: bytes and memory", head, rows)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from fedlab_core.lab import Federation
-from fedlab_core.rounds import exchange, run_round
+from fedlab_core.rounds import exchange, merge, run_round
 from fedlab_core.types import Update
 
 TENSOR_BYTES = 640
@@ -31,6 +31,7 @@ class Load(NamedTuple):
         mask_entries: weights that clients mask each in its own way; 0 where their masks are equal.
         server_bytes: what the server remembers of every client of the federation, asked or not.
         device_bytes: what a client keeps on its own device; a simulation has to keep it, too.
+        rewritten_bytes: the part of both that a round writes anew, for all clients, beside the old one.
     """
 
     download_bytes: float
@@ -42,6 +43,7 @@ class Load(NamedTuple):
     mask_entries: int
     server_bytes: int
     device_bytes: int
+    rewritten_bytes: int
 
 
 def load_of(federation: Federation, round: int) -> Load:
@@ -62,7 +64,8 @@ def load_of(federation: Federation, round: int) -> Load:
     floats = [t.numel() for t in _tensors(first) if t.is_floating_point()]
     own = [mask for name, mask in first.masks.items() if not _shared(name, done.updates)]
     assigned = federation.experiment.strategy.assign(server, done.clients[0], ctx)
-    device_bytes = _bytes(assigned.memory.values())
+    device_bytes, remembered = _bytes(assigned.memory.values()), _remembered(federation)
+    after = merge(federation, server, done.updates, ctx)[1].state
     return Load(
         download_bytes=sum(len(one.payload) for one in done.downloads) / asked,
         upload_bytes=sum(len(report.payload) for report in done.reports) / asked,
@@ -71,8 +74,9 @@ def load_of(federation: Federation, round: int) -> Load:
         numbers=sum(floats),
         largest=max(floats),
         mask_entries=sum(mask.numel() for mask in own),
-        server_bytes=_remembered(federation) - device_bytes,
+        server_bytes=sum(remembered.values()) - device_bytes,
         device_bytes=device_bytes,
+        rewritten_bytes=sum(size for name, size in remembered.items() if after[name] is not server.state[name]),
     )
 
 
@@ -96,15 +100,12 @@ def _own_bytes(updates: Sequence[Update]) -> float:
     return sum(added[1:]) / (len(added) - 1)
 
 
-def _remembered(federation: Federation) -> int:
-    """By how much the strategy's memory grows with a client: everything in it grows evenly or not at all."""
-    start, ctx = federation.initial_state(), federation.context(0)
-    sizes = [
-        _bytes(federation.experiment.strategy.init(start.params, replace(ctx, num_clients=clients))[1].values())
-        for clients in (2, 3)
-    ]
-    return sizes[1] - sizes[0]
+def _remembered(federation: Federation) -> dict[str, int]:
+    """By how many bytes each tensor of the strategy's memory grows with a client."""
+    params, ctx = federation.initial_state().params, federation.context(0)
+    two, three = (federation.experiment.strategy.init(params, replace(ctx, num_clients=k))[1] for k in (2, 3))
+    return {name: three[name].nbytes - two[name].nbytes for name in two}
 
 
 def _bytes(tensors: Iterable[Tensor]) -> int:
-    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+    return sum(tensor.nbytes for tensor in tensors)

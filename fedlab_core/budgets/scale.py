@@ -68,15 +68,19 @@ def asked_of(clients: int, participation: float) -> int:
 
 
 def engine_bytes(load: Load, clients: int, asked: int) -> float:
-    """Memory of the server as it is built: messages and decoded updates of the whole round, a new copy of memories."""
-    return asked * (load.upload_bytes + load.update_bytes) + clients * (load.server_bytes + load.device_bytes)
+    """Memory of the server as it is built: messages and decoded updates of the whole round, and what is remembered.
+
+    The model itself, a few times, comes on top: it does not grow.
+    """
+    remembered = load.server_bytes + load.device_bytes + load.rewritten_bytes
+    return asked * (load.upload_bytes + load.update_bytes) + clients * remembered
 
 
 def streamed_bytes(load: Load) -> float:
-    """Memory for means and votes if updates were added up one by one, whatever m is: the sums, and one update as it
-    came, decoded, and (a tensor at a time) in float64.
+    """Memory for means and votes if updates were added up one by one, whatever m is: the sums; one update as it came,
+    decoded, and (a tensor at a time) in float64; and the one before it, which goes when the next has been read.
     """
-    return sum_bytes(load) + load.upload_bytes + load.update_bytes + SUM_BYTES * load.largest
+    return sum_bytes(load) + load.upload_bytes + 2 * load.update_bytes + SUM_BYTES * load.largest
 
 
 def most_asked(load: Load, clients: int, memory_bytes: float) -> int:

@@ -25,7 +25,7 @@ class PartialSums:
         clients: how many there are.
         weighted: sum_k n_k x_k in float64, of every floating-point tensor that travels: weights, buffers and extras,
             under their own names (extras may share none of them).
-        votes: sum_k m_k, int64, by name of the masks.
+        votes: sum_k m_k, int64, by name of the masks; empty where votes do not count.
         dtypes: of the tensors that were added, for the mean.
     """
 
@@ -46,8 +46,12 @@ class PartialSums:
         return {name: (total / self.examples).to(self.dtypes[name]) for name, total in self.weighted.items()}
 
 
-def partial_sums(updates: Iterable[Update]) -> PartialSums:
-    """The sums over at least one update. Only one is held at a time, if `updates` makes them one by one.
+def partial_sums(updates: Iterable[Update], votes_count: bool = True) -> PartialSums:
+    """The sums over at least one update. Few are held at a time, if `updates` makes them one by one.
+
+    Args:
+        updates: of equal names and shapes.
+        votes_count: where all clients have the mask of the server, nobody needs to count who kept what.
 
     Raises:
         ValueError: no update.
@@ -63,7 +67,7 @@ def partial_sums(updates: Iterable[Update]) -> PartialSums:
                 total = weighted.setdefault(name, torch.zeros_like(tensor, dtype=torch.float64))
                 total.add_(tensor.double(), alpha=update.num_examples)
                 dtypes[name] = tensor.dtype
-        for name, mask in update.masks.items():
+        for name, mask in update.masks.items() if votes_count else ():
             votes.setdefault(name, torch.zeros_like(mask, dtype=torch.int64)).add_(mask)
     if not clients:
         raise ValueError("there are no sums of no updates")

@@ -15,6 +15,7 @@ from fedlab_core.budgets.load import TENSOR_BYTES, Load, load_of
 from fedlab_core.budgets.scale import Rates
 from fedlab_core.experiment import Experiment
 from fedlab_core.lab import Federation
+from fedlab_core.models.hypernetwork import CODE
 from fedlab_core.rounds import exchange
 
 LOAD = Load(
@@ -27,6 +28,7 @@ LOAD = Load(
     mask_entries=900,
     server_bytes=3,
     device_bytes=7,
+    rewritten_bytes=2,
 )
 BASE = Experiment().replace(
     {
@@ -48,15 +50,15 @@ def federation(settings: dict[str, object]) -> Federation:
 
 
 def test_memory_by_hand() -> None:
-    assert scale.engine_bytes(LOAD, clients=100, asked=10) == 10 * (500 + 4000) + 100 * (3 + 7)
+    assert scale.engine_bytes(LOAD, clients=100, asked=10) == 10 * (500 + 4000) + 100 * (3 + 7 + 2)
     assert scale.sum_bytes(LOAD) == 8 * 1000 + 8 * 900
-    assert scale.streamed_bytes(LOAD) == 15_200 + 500 + 4000 + 8 * 600
+    assert scale.streamed_bytes(LOAD) == 15_200 + 500 + 2 * 4000 + 8 * 600
     assert scale.index_bytes(10, 25) == 10 * 2 * 640 + 25 * 8
 
 
 def test_the_most_that_can_be_asked_is_the_last_that_fits() -> None:
     most = scale.most_asked(LOAD, 100, 1e6)
-    assert most == 222  # (1,000,000 - 1,000) / 4,500
+    assert most == 221  # (1,000,000 - 1,200) / 4,500
     assert scale.engine_bytes(LOAD, 100, most) <= 1e6 < scale.engine_bytes(LOAD, 100, most + 1)
     assert scale.most_asked(LOAD, 10**6, 1e6) == 0
 
@@ -103,7 +105,7 @@ def test_rates_need_rounds_that_tell_them_apart() -> None:
 @settings(max_examples=30)
 @given(asked=st.integers(1, 10**8), times=st.integers(1, 50), clients=st.integers(1, 10**8))
 def test_bytes_and_memory_are_linear_in_those_asked(asked: int, times: int, clients: int) -> None:
-    load = LOAD._replace(server_bytes=0, device_bytes=0)
+    load = LOAD._replace(server_bytes=0, device_bytes=0, rewritten_bytes=0)
     assert scale.engine_bytes(load, clients, times * asked) == times * scale.engine_bytes(load, clients, asked)
     assert scale.network_seconds(load, times * asked, 1e9) == pytest.approx(
         times * scale.network_seconds(load, asked, 1e9)
@@ -130,6 +132,7 @@ def test_loads_by_hand() -> None:
     assert fedavg.download_bytes == pytest.approx(4 * PARAMETERS, rel=0.01)
     # Control variates travel both ways, and every device keeps its own.
     assert (scaffold.numbers, scaffold.server_bytes, scaffold.device_bytes) == (2 * PARAMETERS, 0, 4 * PARAMETERS)
+    assert scaffold.rewritten_bytes == 4 * PARAMETERS
     assert scaffold.upload_bytes == pytest.approx(2 * fedavg.upload_bytes, rel=0.01)
 
 
@@ -144,7 +147,8 @@ def test_a_server_remembers_codes_and_channels_of_every_device() -> None:
     load = load_of(federation({"strategy.name": "dwnp"}), 1)
     assert load.own_downloads
     assert load.device_bytes == 0
-    assert load.server_bytes > 256  # a byte for each of the 2 x 128 hidden units, and a code
+    assert load.server_bytes == 256 + load.rewritten_bytes  # a byte for each of 2 x 128 hidden units, and a code
+    assert load.rewritten_bytes == 4 * 2 * CODE
 
 
 def test_bytes_fall_with_density() -> None:

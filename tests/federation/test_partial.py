@@ -37,6 +37,7 @@ def test_sums_by_hand() -> None:
     assert (sums.weighted["w"].tolist(), sums.votes["w"].tolist()) == ([16.0], [1])
     assert sums.mean()["w"].tolist() == [4.0]
     assert sums.mean()["w"].dtype == torch.float32
+    assert partial_sums([one, two], votes_count=False).votes == {}
 
 
 @given(seed=st.integers(0, 50), count=st.integers(1, 20), fan_out=st.integers(2, 5))
