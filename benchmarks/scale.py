@@ -19,7 +19,8 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -33,10 +34,11 @@ from tqdm import tqdm
 from fedlab_core.budgets.load import load_of
 from fedlab_core.costs.codec import MaskMemory
 from fedlab_core.federation.evaluation import evaluate
+from fedlab_core.federation.memory import keep_freed_memory
 from fedlab_core.federation.messages import unpack_update
 from fedlab_core.federation.partial import partial_sums
 from fedlab_core.lab import Federation
-from fedlab_core.rounds import broadcast, client_side, merge, participants, run_round
+from fedlab_core.rounds import broadcast, client_side, exchange, merge, participants, run_round
 from fedlab_core.types import RoundContext, ServerState, Update, seeded_generator
 
 RESULTS = Path(__file__).parent / "results" / "scale.json"
@@ -69,7 +71,7 @@ CASES = {
 CALIBRATION = {"mlp": ((1_000, 10), (1_000, 100), (10_000, 10)), "cnn6": ((100, 10), (100, 50), (300, 10))}
 CHECKS = {"mlp": ((10_000, 1_000), (100_000, 1_000)), "cnn6": ((300, 100),)}
 MILLION = (1_000_000, 1_000)
-UNLIKE_MASKS = ("fedsparsify-local", "dwnp", "dynamic-salient")
+STREAMED, STREAMED_ASKED = ("fedavg", "fedsparsify-global", "fedsparsify-local", "dynamic-salient"), (10, 100, 1_000)
 MORE = {
     "fedavg": ((10_000, 100), (100_000, 10), (100_000, 100), (1_000_000, 10), (1_000_000, 100), MILLION),
     "fedsparsify-global": (MILLION,),
@@ -151,17 +153,7 @@ def _one_round(given: Federation, server: ServerState, round: int) -> Row:
             "merge": merge_s,
             "evaluate": evaluate_s,
         },
-        **_streamed(given, decoded, upload_bytes // len(clients)),
     }
-
-
-def _streamed(given: Federation, decoded: Callable[[], Iterator[Update]], message_bytes: int) -> Row:
-    """The same updates, added up one by one. Of a small model, pages of memory would hide what it needs."""
-    if given.experiment.model.name != PLANNED:
-        return {}
-    votes_count = given.experiment.strategy.name in UNLIKE_MASKS
-    _, streamed_bytes = _peak(lambda: partial_sums(decoded(), votes_count))
-    return {"streamed_bytes": streamed_bytes + message_bytes}
 
 
 def _decode_and_merge(
@@ -183,22 +175,36 @@ def _timed(run: Callable[[], T]) -> tuple[T, float]:
     return result, statistics.median(seconds)
 
 
+def measure_streamed(name: str, model: str) -> list[Row]:
+    """Ten clients' updates added up one by one, over and over: whether memory really does not grow with m."""
+    torch.set_num_threads(1)
+    keep_freed_memory()  # once done, nobody does it again
+    ctypes.CDLL(None).mallopt(-3, 1 << 16)  # and undone: each large tensor is given back when it is freed
+    case = CASES[name]
+    given = build(case, model, 100, 10)
+    server = given.initial_state()
+    for number in range(1, case.round):
+        server = run_round(given, server, given.context(number)).state
+    done = exchange(given, server, given.context(case.round))
+    payloads, unlike = [report.payload for report in done.reports], given.experiment.strategy.clients_choose
+    del done
+    rows = []
+    for asked in STREAMED_ASKED:
+        memory = MaskMemory()
+        updates = (unpack_update(payloads[k % 10], k, server, memory) for k in range(asked))
+        sums, grown = _peak(partial(partial_sums, updates, votes_count=unlike))
+        assert sums.clients == asked
+        rows.append({"case": name, "model": model, "asked": asked, "streamed_bytes": grown + len(payloads[0])})
+        del sums, updates
+    return rows
+
+
 def _peak(run: Callable[[], T]) -> tuple[T, int]:
-    """The result, and by how many bytes the process grew at most (Linux). What is freed is given back at once there."""
+    """The result, and by how many bytes the process grew at most (Linux)."""
     before = _after_trim()
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
-    with _freed_memory_given_back():
-        result = run()
+    result = run()
     return result, _memory("VmHWM") - before
-
-
-@contextmanager
-def _freed_memory_given_back() -> Iterator[None]:
-    """The opposite of `keep_freed_memory`, which is faster, but leaves holes that no one needs."""
-    mallopt, threshold = ctypes.CDLL(None).mallopt, -3
-    mallopt(threshold, 1 << 16)
-    yield
-    mallopt(threshold, 64 << 20)
 
 
 def _after_trim() -> int:
@@ -243,6 +249,9 @@ def result_of_all() -> Row:
         for job in tqdm(missing, desc="settings"):
             result["rows"].append(pool.submit(measure, *job).result())
             RESULTS.write_text(json.dumps(result | {"machine": machine()}, indent=1) + "\n")
+        if "streamed" not in result:
+            jobs_streamed = [pool.submit(measure_streamed, name, PLANNED) for name in STREAMED]
+            result["streamed"] = [row for job in jobs_streamed for row in job.result()]
     result["distance_s"] = distance_s(next(row["load"]["numbers"] for row in result["loads"] if row["model"] == "cnn6"))
     RESULTS.write_text(json.dumps(result | {"machine": machine()}, indent=1) + "\n")
     return json.loads(RESULTS.read_text())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from statistics import median
 from typing import Any
 
 from document import SCALE, fill_in
@@ -27,27 +28,29 @@ def tables(result: Row, calibration: Calibration) -> None:
     rows = {(row["case"], row["model"], row["clients"], row["asked"]): row for row in result["rows"]}
     rates = {key: _rates(*key, rows, calibration) for key in loads}
     plan = {case: load for (case, model), load in loads.items() if model == PLANNED}
-    seconds = {case: rates[case, PLANNED] for case in plan}
     checked = [row for key, row in rows.items() if key[2:] not in calibration[key[1]]]
+    largest = {
+        (row["case"], row["model"]): row for row in sorted(checked, key=lambda row: row["asked"] * row["clients"])
+    }
+    shown = sorted(largest.values(), key=lambda row: row["model"], reverse=True)
     parts = [
         _one_client(plan),
         _grid("Bytes of a round, both ways", plan, lambda case, load, k, m: _size(m * _both_ways(load))),
         _grid("Memory of the server as it is", plan, lambda case, load, k, m: _size(scale.engine_bytes(load, k, m))),
-        _streamed(plan),
         _grid(
-            "Time of the server as it is, one core",
+            f"Time of a round: one core of the server as it is / its line of {SERVER_BITS / 1e9:g} Gbit/s",
             plan,
-            lambda case, load, k, m: _time(sum(rate.seconds(k, m) for rate in seconds[case].values())),
-        ),
-        _grid(
-            f"Time on the server's line, {SERVER_BITS / 1e9:g} Gbit/s",
-            plan,
-            lambda case, load, k, m: _time(scale.network_seconds(load, m, SERVER_BITS)),
+            lambda case, load, k, m: (
+                f"{_time(sum(rate.seconds(k, m) for rate in rates[case, PLANNED].values()))} / "
+                f"{_time(scale.network_seconds(load, m, SERVER_BITS))}"
+            ),
         ),
         _trees(plan),
         _krum(plan["fedavg"], result["distance_s"]),
-        _bytes_and_memory(checked, loads),
-        _times(checked, rates),
+        _bytes_and_memory(shown, loads),
+        _streamed(result["streamed"], loads),
+        _times(shown, rates),
+        _summary(checked, loads, rates),
         _idle(checked),
         _machine(result),
     ]
@@ -74,7 +77,9 @@ def _grid(title: str, plan: Mapping[str, Load], cell: Callable[[str, Load, int, 
 
 
 def _one_client(plan: Mapping[str, Load]) -> str:
-    head = ["", "down", "up", "on a phone's line", "decoded", "server keeps", "device keeps"]
+    limit, million = _size(MEMORY_BYTES), 1_000_000
+    head = ["", "down", "up", "phone's line", "decoded", "server keeps", "device keeps"]
+    head += ["updates added up one by one, any m", f"most clients asked in {limit} as it is: K = 1,000", "K = 10^6"]
     rows = [
         [
             case,
@@ -84,24 +89,12 @@ def _one_client(plan: Mapping[str, Load]) -> str:
             _size(load.update_bytes),
             _size(load.server_bytes),
             _size(load.device_bytes),
-        ]
-        for case, load in plan.items()
-    ]
-    return _table("One client", head, rows)
-
-
-def _streamed(plan: Mapping[str, Load]) -> str:
-    limit = _size(MEMORY_BYTES)
-    head = ["", "added up one by one, any m", f"most clients asked in {limit} as it is, K = 1,000", "K = 1,000,000"]
-    rows = [
-        [
-            case,
             _size(scale.streamed_bytes(load)),
-            *(f"{min(k, scale.most_asked(load, k, MEMORY_BYTES)):,}" for k in (1_000, 1_000_000)),
+            *(f"{min(k, scale.most_asked(load, k, MEMORY_BYTES)):,}" for k in (1_000, million)),
         ]
         for case, load in plan.items()
     ]
-    return _table("Memory if updates were added up as they come", head, rows)
+    return _table("One client, and the memory of the server for many", head, rows)
 
 
 def _trees(plan: Mapping[str, Load]) -> str:
@@ -137,7 +130,7 @@ def _krum(load: Load, distance_s: float) -> str:
 
 def _bytes_and_memory(checked: list[Row], loads: Mapping[Any, Load]) -> str:
     head = ["", "model", "K", "m", "bytes: measured", "ratio down", "ratio up"]
-    head += ["memory: predicted", "measured", "ratio", "one by one: predicted", "measured"]
+    head += ["memory: predicted", "measured", "ratio"]
     rows = []
     for row in checked:
         load, k, m = loads[row["case"], row["model"]], row["clients"], row["asked"]
@@ -151,11 +144,20 @@ def _bytes_and_memory(checked: list[Row], loads: Mapping[Any, Load]) -> str:
                 _size(predicted),
                 _size(row["engine_bytes"]),
                 f"{row['engine_bytes'] / predicted:.2f}",
-                _size(scale.streamed_bytes(load)),
-                _size(row["streamed_bytes"]) if "streamed_bytes" in row else "-",
             ]
         )
     return _table("Check: bytes and memory", head, rows)
+
+
+def _streamed(rows: list[Row], loads: Mapping[Any, Load]) -> str:
+    numbers = sorted({row["asked"] for row in rows})
+    head = ["", "model", "predicted, any m", *(f"measured, m = {asked:,}" for asked in numbers)]
+    found = {(row["case"], row["model"], row["asked"]): row["streamed_bytes"] for row in rows}
+    lines = [
+        [*key, _size(scale.streamed_bytes(loads[key])), *(_size(found[*key, asked]) for asked in numbers)]
+        for key in dict.fromkeys((row["case"], row["model"]) for row in rows)
+    ]
+    return _table("Check: memory when updates are added up one by one", head, lines)
 
 
 def _times(checked: list[Row], rates: Mapping[Any, Mapping[str, Rates]]) -> str:
@@ -171,6 +173,23 @@ def _times(checked: list[Row], rates: Mapping[Any, Mapping[str, Rates]]) -> str:
     return _table("Check: the server's time, ms of the processor, predicted and measured", head, rows)
 
 
+def _summary(checked: list[Row], loads: Mapping[Any, Load], rates: Mapping[Any, Mapping[str, Rates]]) -> str:
+    """The worst of all settings, also of those that are not in the tables."""
+    size, memory, time = [], [], []
+    for row in checked:
+        key, k, m = (row["case"], row["model"]), row["clients"], row["asked"]
+        size.append((row["download_bytes"] + row["upload_bytes"]) / (m * _both_ways(loads[key])))
+        memory.append(row["engine_bytes"] / scale.engine_bytes(loads[key], k, m))
+        time.append(sum(row["seconds"].values()) / sum(rate.seconds(k, m) for rate in rates[key].values()))
+    exact = sum(ratio == 1 for ratio in size)
+    return (
+        f"Of {len(checked)} settings that were predicted, {exact} have exactly the bytes of the plan, the others "
+        f"{min(size):.3f} to {max(size):.3f} of them.\n"
+        f"Memory is {min(memory):.2f} to {max(memory):.2f} of the plan's (median {median(memory):.2f}), "
+        f"time {min(time):.2f} to {max(time):.2f} (median {median(time):.2f})."
+    )
+
+
 def _idle(checked: list[Row]) -> str:
     """Clients that are not asked, where they are so many that they can be told from what Python loads."""
     largest = [
@@ -181,7 +200,7 @@ def _idle(checked: list[Row]) -> str:
         f"measured {_size(row['idle_bytes'])}, {row['setup_s']:.0f} s to make"
         for row in largest
     )
-    return f"### Check: who has which examples\n\n{said}."
+    return f"Who has which examples: {said}."
 
 
 def _machine(result: Row) -> str:

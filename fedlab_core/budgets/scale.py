@@ -31,6 +31,8 @@ class Rates(NamedTuple):
     def through(cls, few: Timed, more: Timed, larger: Timed) -> Rates:
         """From three rounds: `more` are asked with the K of `few`, `larger` has its m. No rate is below 0.
 
+        A part that does not even double with K is taken not to depend on it: noise times 10^8 would be hours.
+
         Raises:
             ValueError: rounds that do not differ like that.
         """
@@ -38,7 +40,7 @@ class Rates(NamedTuple):
             given = f"{few[:2]}, {more[:2]}, {larger[:2]}"
             raise ValueError(f"rates need rounds with (K, m), (K, more m), (more K, m); these are {given}")
         asked_s = max(0.0, (more[2] - few[2]) / (more[1] - few[1]))
-        client_s = max(0.0, (larger[2] - few[2]) / (larger[0] - few[0]))
+        client_s = (larger[2] - few[2]) / (larger[0] - few[0]) if larger[2] >= 2 * few[2] else 0.0
         return cls(max(0.0, few[2] - asked_s * few[1] - client_s * few[0]), asked_s, client_s)
 
     def seconds(self, clients: int, asked: int) -> float:

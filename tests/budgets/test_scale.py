@@ -90,11 +90,14 @@ def test_a_tree_of_single_messages_is_refused() -> None:
 
 
 def test_rates_by_hand() -> None:
-    """Two seconds a round, 0.1 a client asked, 0.001 a client."""
-    rates = Rates.through((100, 10, 3.1), (100, 60, 8.1), (300, 10, 3.3))
-    assert rates == pytest.approx((2.0, 0.1, 0.001))
-    assert rates.seconds(1000, 100) == pytest.approx(2 + 10 + 1)
-    assert Rates.through((100, 10, 3.0), (100, 60, 2.9), (300, 10, 2.9)) == (3.0, 0.0, 0.0)  # noise is no rate
+    """Two seconds a round, 0.1 a client asked, 0.01 a client."""
+    rates = Rates.through((100, 10, 4.0), (100, 60, 9.0), (600, 10, 9.0))
+    assert rates == pytest.approx((2.0, 0.1, 0.01))
+    assert rates.seconds(1000, 100) == pytest.approx(2 + 10 + 10)
+
+
+def test_noise_is_no_rate() -> None:
+    assert Rates.through((100, 10, 3.0), (100, 60, 2.9), (300, 10, 5.9)) == (3.0, 0.0, 0.0)
 
 
 def test_rates_need_rounds_that_tell_them_apart() -> None:
