@@ -32,13 +32,14 @@ from scaling import federation
 from tqdm import tqdm
 
 from fedlab_core.budgets.load import load_of
+from fedlab_core.clients import client_side
 from fedlab_core.costs.codec import MaskMemory
 from fedlab_core.federation.evaluation import evaluate
 from fedlab_core.federation.memory import keep_freed_memory
 from fedlab_core.federation.messages import unpack_update
 from fedlab_core.federation.partial import partial_sums
 from fedlab_core.lab import Federation
-from fedlab_core.rounds import broadcast, client_side, exchange, merge, participants, run_round
+from fedlab_core.rounds import broadcast, merge, participants, run_round, send
 from fedlab_core.types import RoundContext, ServerState, Update, seeded_generator
 
 RESULTS = Path(__file__).parent / "results" / "scale.json"
@@ -185,9 +186,9 @@ def measure_streamed(name: str, model: str) -> list[Row]:
     server = given.initial_state()
     for number in range(1, case.round):
         server = run_round(given, server, given.context(number)).state
-    done = exchange(given, server, given.context(case.round))
-    payloads, unlike = [report.payload for report in done.reports], given.experiment.strategy.clients_choose
-    del done
+    ctx = given.context(case.round)
+    payloads = [report.payload for report in client_side(given, send(given, server, ctx), ctx)]
+    unlike = given.experiment.strategy.clients_choose
     rows = []
     for asked in STREAMED_ASKED:
         memory = MaskMemory()

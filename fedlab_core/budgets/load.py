@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from fedlab_core.clients import client_side
 from fedlab_core.lab import Federation
-from fedlab_core.rounds import exchange, merge, run_round
+from fedlab_core.rounds import merge, read, run_round, send
 from fedlab_core.types import Update
 
 TENSOR_BYTES = 640
@@ -56,21 +57,23 @@ def load_of(federation: Federation, round: int) -> Load:
     for number in range(1, round):
         server = run_round(federation, server, federation.context(number)).state
     ctx = federation.context(round)
-    done = exchange(federation, server, ctx)
-    asked = len(done.clients)
+    downloads = send(federation, server, ctx)
+    reports = client_side(federation, downloads, ctx)
+    updates = read(federation, server, downloads, reports).updates
+    asked = len(downloads)
     if asked < 2:
         raise ValueError(f"{asked} client is asked; a load needs at least 2, to tell what their updates share")
-    first = done.updates[0]
+    first = updates[0]
     floats = [t.numel() for t in _tensors(first) if t.is_floating_point()]
-    own = [mask for name, mask in first.masks.items() if not _shared(name, done.updates)]
-    assigned = federation.experiment.strategy.assign(server, done.clients[0], ctx)
+    own = [mask for name, mask in first.masks.items() if not _shared(name, updates)]
+    assigned = federation.experiment.strategy.assign(server, downloads[0].client_id, ctx)
     device_bytes, remembered = _bytes(assigned.memory.values()), _remembered(federation)
-    after = merge(federation, server, done.updates, ctx)[1].state
+    after = merge(federation, server, updates, ctx)[1].state
     return Load(
-        download_bytes=sum(len(one.payload) for one in done.downloads) / asked,
-        upload_bytes=sum(len(report.payload) for report in done.reports) / asked,
-        own_downloads=len({one.payload for one in done.downloads}) > 1,
-        update_bytes=_own_bytes(done.updates),
+        download_bytes=sum(len(one.payload) for one in downloads) / asked,
+        upload_bytes=sum(len(report.payload) for report in reports) / asked,
+        own_downloads=len({one.payload for one in downloads}) > 1,
+        update_bytes=_own_bytes(updates),
         numbers=sum(floats),
         largest=max(floats),
         mask_entries=sum(mask.numel() for mask in own),

@@ -16,7 +16,7 @@ from fedlab_core.budgets.scale import Rates
 from fedlab_core.experiment import Experiment
 from fedlab_core.lab import Federation
 from fedlab_core.models.hypernetwork import CODE
-from fedlab_core.rounds import exchange
+from fedlab_core.rounds import run_round
 
 LOAD = Load(
     download_bytes=1000,
@@ -121,9 +121,8 @@ def test_a_plan_for_more_clients_has_the_bytes_of_their_round(strategy: str) -> 
     """Nobody chooses masks alone here, so the bytes of three clients are those of any six: masks' codes aside."""
     load = load_of(federation({"strategy.name": strategy}), 1)
     larger = federation({"strategy.name": strategy, "federation.participation": 1.0})
-    done = exchange(larger, larger.initial_state(), larger.context(1))
-    assert 6 * load.download_bytes == sum(len(one.payload) for one in done.downloads)
-    assert 6 * load.upload_bytes == sum(len(report.payload) for report in done.reports)
+    record = run_round(larger, larger.initial_state(), larger.context(1))
+    assert (6 * load.download_bytes, 6 * load.upload_bytes) == (record.download_bytes, record.upload_bytes)
 
 
 def test_loads_by_hand() -> None:
