@@ -72,7 +72,7 @@ CASES = {
 CALIBRATION = {"mlp": ((1_000, 10), (1_000, 100), (10_000, 10)), "cnn6": ((100, 10), (100, 50), (300, 10))}
 CHECKS = {"mlp": ((10_000, 1_000), (100_000, 1_000)), "cnn6": ((300, 100),)}
 MILLION = (1_000_000, 1_000)
-STREAMED, STREAMED_ASKED = ("fedavg", "fedsparsify-global", "fedsparsify-local", "dynamic-salient"), (10, 100, 1_000)
+STREAMED, STREAMED_ASKED = ("fedavg",), (10, 100, 1_000)
 MORE = {
     "fedavg": ((10_000, 100), (100_000, 10), (100_000, 100), (1_000_000, 10), (1_000_000, 100), MILLION),
     "fedsparsify-global": (MILLION,),

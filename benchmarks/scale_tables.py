@@ -26,9 +26,12 @@ def tables(result: Row, calibration: Calibration) -> None:
     """Write all of them into docs/SCALE.md."""
     loads = {(row["case"], row["model"]): Load(**row["load"]) for row in result["loads"]}
     rows = {(row["case"], row["model"], row["clients"], row["asked"]): row for row in result["rows"]}
-    rates = {key: _rates(*key, rows, calibration) for key in loads}
+    timed = [
+        key for key in loads if all((*key, *size) in rows for size in calibration[key[1]])
+    ]  # the others get a dash
+    rates = {key: _rates(*key, rows, calibration) for key in timed}
     plan = {case: load for (case, model), load in loads.items() if model == PLANNED}
-    checked = [row for key, row in rows.items() if key[2:] not in calibration[key[1]]]
+    checked = [row for key, row in rows.items() if key[:2] in rates and key[2:] not in calibration[key[1]]]
     largest = {
         (row["case"], row["model"]): row for row in sorted(checked, key=lambda row: row["asked"] * row["clients"])
     }
@@ -41,7 +44,7 @@ def tables(result: Row, calibration: Calibration) -> None:
             f"Time of a round: one core of the server as it is / its line of {SERVER_BITS / 1e9:g} Gbit/s",
             plan,
             lambda case, load, k, m: (
-                f"{_time(sum(rate.seconds(k, m) for rate in rates[case, PLANNED].values()))} / "
+                f"{_server_time(rates.get((case, PLANNED)), k, m)} / "
                 f"{_time(scale.network_seconds(load, m, SERVER_BITS))}"
             ),
         ),
@@ -61,6 +64,10 @@ def _rates(case: str, model: str, rows: Mapping[Any, Row], calibration: Calibrat
     three = [(k, m, rows[case, model, k, m]["seconds"]) for k, m in calibration[model]]
     few, more, larger = ({part: (k, m, seconds[part]) for part in PARTS} for k, m, seconds in three)
     return {part: Rates.through(few[part], more[part], larger[part]) for part in PARTS}
+
+
+def _server_time(rates: Mapping[str, Rates] | None, clients: int, asked: int) -> str:
+    return _time(sum(rate.seconds(clients, asked) for rate in rates.values())) if rates else "-"
 
 
 def _table(title: str, head: list[str], rows: list[list[str]]) -> str:
@@ -226,11 +233,7 @@ def _ratio(measured: float, predicted: float) -> str:
 
 
 def _pair(predicted_s: float, measured_s: float) -> str:
-    return f"{1e3 * predicted_s:.3g} / {1e3 * measured_s:.3g}" if measured_s < 1 else _pair_s(predicted_s, measured_s)
-
-
-def _pair_s(predicted_s: float, measured_s: float) -> str:
-    return f"{1e3 * predicted_s:,.0f} / {1e3 * measured_s:,.0f}"
+    return " / ".join(f"{1e3 * s:,.0f}" if s >= 0.1 else f"{1e3 * s:.3g}" for s in (predicted_s, measured_s))
 
 
 def _size(num_bytes: float) -> str:
