@@ -1,6 +1,7 @@
 """Merging updates: hand-computed means and votes. Laws are in `test_robust.py`, refusals in `test_validation.py`."""
 
 import pytest
+import torch
 
 from fedlab_core.federation.aggregation import count_votes, holders_mean, majority_vote, mean_buffers, weighted_mean
 from tests.federation.updates import update
