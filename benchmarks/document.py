@@ -1,4 +1,4 @@
-"""The parts of docs/PERFORMANCE.md, docs/REPRODUCTION.md and docs/FAULTS.md that benchmarks write."""
+"""The parts of docs/PERFORMANCE.md, REPRODUCTION.md, FAULTS.md and SCALE.md that benchmarks write."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 DOCS = Path(__file__).parents[1] / "docs"
 PERFORMANCE, REPRODUCTION = DOCS / "PERFORMANCE.md", DOCS / "REPRODUCTION.md"
-FAULTS = DOCS / "FAULTS.md"
+FAULTS, SCALE = DOCS / "FAULTS.md", DOCS / "SCALE.md"
 
 
 def fill_in(benchmark: str, text: str, document: Path = PERFORMANCE) -> None:

@@ -65,7 +65,7 @@ class Entry(NamedTuple):
 class MaskMemory:
     """The masks of the messages before this one, the last of each tensor.
 
-    The clients of a round often have the same mask; it need not be worked out again for each of them.
+    The clients of a round often have the same mask; it need not be worked out again for each, nor be held twice.
 
     Args:
         only: write every mask in the form of this name, to see what the others save; by default in the shortest.
@@ -75,6 +75,7 @@ class MaskMemory:
         self._only = only
         self._written: dict[str, _Written] = {}
         self._read: dict[str, _Read] = {}
+        self._full: dict[tuple[int, ...], Tensor] = {}
 
     def write(self, name: str, mask: Tensor) -> _Written:
         """`mask` in its form."""
@@ -92,6 +93,12 @@ class MaskMemory:
         if len(last.kept_n) != entry.kept:
             raise CodecError(f"the mask of {entry.name!r} does not keep {entry.kept} entries")
         return last.mask_N, last.kept_n
+
+    def full(self, shape: tuple[int, ...]) -> Tensor:
+        """The mask that keeps everything: one for all messages. It would take a quarter of the weights' memory."""
+        if shape not in self._full:
+            self._full[shape] = torch.ones(shape, dtype=torch.bool)
+        return self._full[shape]
 
 
 class _Written(NamedTuple):
@@ -191,7 +198,7 @@ def read_tensor(entry: Entry, memory: MaskMemory) -> tuple[Tensor, Tensor | None
     if entry.form is FORMS[0]:  # everything is kept
         value_N = torch.empty(entry.elements, dtype=_INTEGERS[size])
         value_N.numpy()[:] = kept_values
-        mask = torch.ones(entry.shape, dtype=torch.bool) if entry.masked else None
+        mask = memory.full(entry.shape) if entry.masked else None
     else:
         mask_N, kept_n = memory.read(entry)
         value_N = torch.zeros(entry.elements, dtype=_INTEGERS[size])

@@ -47,9 +47,11 @@ def holders_mean(updates: Sequence[Update]) -> Params:
     ordered = checked(updates, MASK_AWARE_MEAN)
     weights, merged = _weights(ordered), _mean(ordered)
     for name in ordered[0].masks:
-        held = [weight * u.masks[name].double() for u, weight in zip(ordered, weights, strict=True)]
-        total = torch.stack([h * u.params[name].double() for u, h in zip(ordered, held, strict=True)]).sum(0)
-        share = torch.stack(held).sum(0)
+        total, share = (torch.zeros_like(merged[name], dtype=torch.float64) for _ in range(2))
+        for update, weight in zip(ordered, weights, strict=True):  # one by one: many clients are large side by side
+            held = weight * update.masks[name].double()
+            total += held * update.params[name].double()
+            share += held
         merged[name] = torch.where(share > 0, total / share, 0.0).to(merged[name].dtype)
     return merged
 
@@ -72,7 +74,11 @@ def majority_vote(updates: Sequence[Update], rule: str = "strict") -> Masks:
 def count_votes(updates: Sequence[Update]) -> dict[str, Tensor]:
     """How many clients kept each weight, int64 in the shapes of the masks. Raises as `majority_vote`."""
     ordered = checked(updates, MAJORITY_VOTE)
-    return {name: torch.stack([u.masks[name] for u in ordered]).sum(0) for name in ordered[0].masks}
+    votes = {name: torch.zeros_like(mask, dtype=torch.int64) for name, mask in ordered[0].masks.items()}
+    for update in ordered:  # one by one: side by side, the masks of many clients would be held twice
+        for name, mask in update.masks.items():
+            votes[name] += mask
+    return votes
 
 
 def votes_needed(voters: int, rule: str) -> int:

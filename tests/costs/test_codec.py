@@ -74,6 +74,14 @@ def test_a_memory_of_masks_changes_no_byte(kinds: list[float | None], seed: int)
         assert all(torch.equal(got.masks[name], mask) for name, mask in own.items())
 
 
+@pytest.mark.parametrize("kept", [3, 8])
+def test_equal_masks_of_several_messages_are_held_once(kept: int) -> None:
+    payload, memory = encode({"w": torch.ones(8)}, {"w": torch.arange(8) < kept}), MaskMemory()
+    first, second = (decode(payload, memory=memory) for _ in range(2))
+    assert first.masks["w"].data_ptr() == second.masks["w"].data_ptr()
+    assert first.masks["w"].sum() == kept
+
+
 def test_a_mask_that_was_changed_in_place_is_a_new_one() -> None:
     tensors, mask, memory = {"w": torch.ones(8)}, torch.arange(8) < 3, MaskMemory()
     encode(tensors, {"w": mask}, memory)

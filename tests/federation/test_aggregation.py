@@ -1,8 +1,9 @@
 """Merging updates: hand-computed means and votes. Laws are in `test_robust.py`, refusals in `test_validation.py`."""
 
 import pytest
+import torch
 
-from fedlab_core.federation.aggregation import holders_mean, majority_vote, mean_buffers, weighted_mean
+from fedlab_core.federation.aggregation import count_votes, holders_mean, majority_vote, mean_buffers, weighted_mean
 from tests.federation.updates import update
 
 
@@ -36,3 +37,11 @@ def test_vote_by_hand(votes: int, clients: int, strict: bool, floor: bool) -> No
     updates = [update(k, [1.0], mask=[k < votes]) for k in range(clients)]
     assert majority_vote(updates)["w"].item() is strict
     assert majority_vote(updates, "floor")["w"].item() is floor
+
+
+def test_votes_are_whole_numbers_of_any_size() -> None:
+    """More than a byte holds."""
+    updates = [update(k, [1.0, 1.0], mask=[True, k < 10]) for k in range(300)]
+    votes = count_votes(updates)["w"]
+    assert votes.dtype == torch.int64
+    assert votes.tolist() == [[300, 10]]
