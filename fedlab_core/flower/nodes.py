@@ -31,7 +31,7 @@ def collect(grid: Grid, messages: Sequence[Message], deadline_s: float, on_step:
 
 
 class Roll:
-    """The nodes that are connected and have introduced themselves, by partition: of two with the same one, the later."""
+    """The connected nodes that have introduced themselves, by partition: of two with the same one, the later."""
 
     def __init__(self) -> None:
         self._known: dict[int, Node | None] = {}

@@ -1,0 +1,166 @@
+"""The same runs in process and over Flower: same bytes, same weights, what time? And faults of real nodes.
+
+    python benchmarks/flower.py [--rounds 30] [--nodes 4] [--faults]
+
+A SuperLink and its SuperNodes are real processes of this machine. Results: results/flower.json and the parts of
+docs/PERFORMANCE.md and docs/FAULTS.md between the marks.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from document import FAULTS, fill_in
+from machine import machine
+from tqdm import tqdm
+
+from fedlab_core.experiment import Experiment
+from fedlab_core.robustness import KINDS
+from fedlab_core.runs.elsewhere import execute_elsewhere
+from fedlab_core.runs.execute import execute
+from fedlab_core.runs.info import Where
+from fedlab_core.runs.recipes import recipe
+from fedlab_core.runs.store import RunStore
+
+RESULTS = Path(__file__).parent / "results" / "flower.json"
+RECIPES = ("fedsparsify-digits", "dwnp-digits")
+COSTS = ("upload_bytes", "download_bytes", "effective_flops", "dense_flops")
+FAULTY = Experiment().replace(
+    {"model.name": "mlp", "data.num_clients": 8, "data.alpha": 1, "federation.rounds": 5, "federation.local_epochs": 1}
+)
+RULES = {
+    "weighted mean": {"strategy.name": "fedavg"},
+    "trimmed mean": {"strategy.name": "robust", "strategy.rule": "trimmed_mean", "strategy.faulty": 2},
+}
+
+
+def run(store: RunStore, experiment: Experiment, where: Where) -> tuple[str, float]:
+    """Carry out a run: its id, and seconds from its start to its end, start of processes included."""
+    run_id = store.create(experiment, status="interrupted", machine={"where": where.model_dump()})
+    start = time.perf_counter()
+    if where.nodes:
+        store.claim(run_id)
+        execute_elsewhere(store, run_id, on_look=lambda: None)
+    else:
+        execute(store, run_id)
+    return run_id, time.perf_counter() - start
+
+
+def compare(store: RunStore, name: str, rounds: int, nodes: int) -> dict[str, Any]:
+    """One recipe both ways."""
+    experiment = recipe(name).replace({"federation.rounds": rounds})
+    (here, here_s), (there, there_s) = (run(store, experiment, Where(nodes=count)) for count in (0, nodes))
+    rows = list(zip(store.rows(here), store.rows(there), strict=True))
+    one, other = store.state(here)[1], store.state(there)[1]
+    weights = torch.cat([(one.params[key].double() - other.params[key].double()).flatten() for key in one.params])
+    return {
+        "recipe": name,
+        "rounds": rounds,
+        "nodes": nodes,
+        "rounds_with_equal_bytes": sum(all(a[key] == b[key] for key in COSTS) for a, b in rows[1:]),
+        "megabytes": sum(a["upload_bytes"] + a["download_bytes"] for a, _ in rows) / 1e6,
+        "largest_difference": float(weights.abs().max()),
+        "masks_differ": sum(int((one.masks[key] != other.masks[key]).sum()) for key in one.masks),
+        "accuracy": [pair["test_accuracy"] for pair in rows[-1]],
+        "wall_s": [here_s, there_s],
+        "round_s": [statistics.median(pair[side]["round_s"] for pair in rows[1:]) for side in (0, 1)],
+        "dropped": sum(len(b["dropped"]) for _, b in rows),
+    }
+
+
+def fault(store: RunStore, rule: str, kind: str) -> dict[str, Any]:
+    """One fault of node 3 of 4 under one rule; without a fault where `kind` is empty."""
+    where = Where(nodes=4, deadline_s=25, faults={3: kind} if kind else {})
+    run_id, _ = run(store, FAULTY.replace(RULES[rule]), where)
+    rows = store.rows(run_id)[1:]
+    reasons = {reason for row in rows for _, reason in row["dropped"]}
+    return {
+        "rule": rule,
+        "fault": kind,
+        "status": store.get(run_id).status,
+        "dropped": sorted({client for row in rows for client, _ in row["dropped"]}),
+        "rounds_with_drops": sum(bool(row["dropped"]) for row in rows),
+        "reason": min(reasons, default=""),
+        "accuracy": rows[-1]["test_accuracy"],
+        "state": store.state(run_id)[1].sha256(),
+    }
+
+
+def equality_text(results: dict[str, Any]) -> str:
+    """A line a recipe."""
+    columns = (
+        "recipe",
+        "rounds with the same bytes and FLOPs",
+        "MB",
+        "largest difference of a weight",
+        "mask entries that differ",
+        "accuracy, in process / Flower",
+        "seconds, whole run",
+        "seconds a round, median",
+    )
+    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    for row in results["equality"]:
+        first, second = row["wall_s"]
+        lines.append(
+            f"| `{row['recipe']}` | {row['rounds_with_equal_bytes']} of {row['rounds']} | {row['megabytes']:.1f} | "
+            f"{row['largest_difference']:.1e} | {row['masks_differ']} | "
+            f"{row['accuracy'][0]:.2%} / {row['accuracy'][1]:.2%} | "
+            f"{first:.1f} / {second:.0f} | {row['round_s'][0]:.2f} / {row['round_s'][1]:.1f} |"
+        )
+    on = results["machine"]
+    nodes = results["equality"][0]["nodes"]
+    lines += [
+        "",
+        f"A SuperLink and {nodes} SuperNodes. Machine: {on['processor']}, {on['cores']} cores, {on['system']}.",
+    ]
+    return "\n".join(lines)
+
+
+def fault_text(results: dict[str, Any]) -> str:
+    """A line a fault."""
+    rows = results["faults"]
+    clean = {row["rule"]: row["accuracy"] for row in rows if not row["fault"]}
+    lines = [
+        "| fault of node 3 of 4 | rule | clients left out, in how many of 5 rounds | reason | accuracy |",
+        "|---|---|---|---|---|",
+    ]
+    for row in rows:
+        left = f"{', '.join(map(str, row['dropped']))}: {row['rounds_with_drops']}" if row["dropped"] else "none"
+        lines.append(
+            f"| {row['fault'] or 'none'} | {row['rule']} | {left} | {row['reason']} | "
+            f"{row['accuracy']:.1%} of {clean[row['rule']]:.1%} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measure and write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--nodes", type=int, default=4)
+    parser.add_argument("--faults", action="store_true", help="only the faults of nodes")
+    options = parser.parse_args()
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    results["machine"] = machine()
+    with tempfile.TemporaryDirectory() as folder, RunStore(Path(folder) / "runs.sqlite") as store:
+        if options.faults:
+            rules = [("weighted mean", kind) for kind in ("", *KINDS)]
+            rules += [("trimmed mean", kind) for kind in ("", "flipped", "scaled")]
+            results["faults"] = [fault(store, *one) for one in tqdm(rules, desc="faults")]
+            fill_in("flower", fault_text(results), FAULTS)
+        else:
+            each = tqdm(RECIPES, desc="recipes")
+            results["equality"] = [compare(store, name, options.rounds, options.nodes) for name in each]
+            fill_in("flower", equality_text(results))
+    RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
