@@ -509,3 +509,25 @@ def test_only_who_took_part_is_asked_about_also_before_a_fork(run, fedlab):
     own = {k for row in more for k in row["clients"]}
     said = fedlab("attack", child["run_id"])
     assert f"{len(own)} clients that took part" in said.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "allowed is a RECIPE with its settings, or --resume RUN"),
+        (["fedavg-digits", "--resume", "abc"], "allowed is a RECIPE with its settings, or --resume RUN"),
+        (["--resume", "abc", "--rounds", "3"], "allowed is a RECIPE with its settings, or --resume RUN"),
+        (["fedavg-digits", "--nodes", "0"], "--nodes is '0'; allowed is a whole number from 1 to 64"),
+        (["fedavg-digits", "--deadline", "soon"], "--deadline is 'soon'; allowed is a number above 0"),
+        (["fedavg-digits", "--deadline", "inf"], "--deadline is 'inf'; allowed is a number above 0"),
+        (["fedavg-digits", "--address", "lab"], "--address is 'lab'; allowed is HOST:PORT"),
+        (["fedavg-digits", "--fault", "1=evil"], "--fault is '1=evil'; allowed is NODE=FAULT"),
+        (["fedavg-digits", "--fault", "9=nan"], "--fault is '9'; allowed is a whole number from 0 to 3"),
+        (["fedavg-digits", "--set", "data.alpha=-1"], "data.alpha"),
+    ],
+)
+def test_what_cannot_be_deployed_is_refused(fedlab, arguments, sentence):
+    result = fedlab("deploy", *arguments)
+    assert result.exit_code == 2
+    assert sentence in result.stderr
+    assert not json.loads(fedlab("runs", "--json").stdout)

@@ -173,7 +173,7 @@ def _submit(folder: Path, address: str, config: dict[str, str | int | float]) ->
     (app / "pyproject.toml").write_text(APP + lines)
     for side in ("server", "client"):
         (app / "fedlab_app" / f"{side}.py").write_text(MODULE.format(side=side))
-    (folder / "config.toml").write_text(f'[superlink.here]\naddress = "{address}"\n{_trust(address)}\n')
+    (folder / "config.toml").write_text(f'[superlink.here]\naddress = "{address}"\n{trust(address)}\n')
     command = ["flwr", "run", str(app), "here", "--format", "json"]
     done = subprocess.run(
         command, env=_environment(folder), cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True
@@ -182,7 +182,7 @@ def _submit(folder: Path, address: str, config: dict[str, str | int | float]) ->
         raise RunError(f"the SuperLink at {address} refused the run: {' '.join((done.stdout + done.stderr).split())}")
 
 
-def _trust(address: str) -> str:
+def trust(address: str) -> str:
     """How the connection to a SuperLink is secured. Raises RunError: not at all, and it leaves this machine."""
     if certificates := os.environ.get(CERTIFICATES):
         return f"root-certificates = {json.dumps(str(Path(certificates).expanduser().absolute()))}"

@@ -32,9 +32,6 @@ from fedlab_core.runs.store import RunStore
 
 app = ServerApp()
 
-CONNECT_S = 120.0
-"""So long nodes may take to connect before the first round."""
-
 
 class Settings(BaseModel):
     """The run config of the Flower app; its defaults stand in pyproject.toml, too.
@@ -45,6 +42,7 @@ class Settings(BaseModel):
         store: the file of runs on the server's machine; default: as everywhere.
         nodes: how many nodes are waited for before the first round.
         deadline_s: a round waits so long for its nodes.
+        connect_s: so long nodes may take to connect before the first round.
         holder: the number of the process that has the run now and wants it carried out.
     """
 
@@ -56,6 +54,7 @@ class Settings(BaseModel):
     store: str = ""
     nodes: int = Field(2, ge=1, le=1000)
     deadline_s: float = Field(120.0, gt=0)
+    connect_s: float = Field(120.0, gt=0)
     holder: int = 0
 
     def changes(self) -> dict[str, str]:
@@ -89,7 +88,7 @@ def carry_out(store: RunStore, run_id: str, grid: Grid, settings: Settings) -> N
     """What is left of a claimed run, with the nodes of `grid`."""
     experiment, roll = store.get(run_id).experiment, Roll()
     try:
-        roll.wait(grid, settings.nodes, CONNECT_S, no_step_hook)
+        roll.wait(grid, settings.nodes, settings.connect_s, no_step_hook)
         federation = federation_of(experiment, roll)
         server = federation.initial_state()
     except Exception as error:

@@ -18,6 +18,7 @@ import psutil
 
 from fedlab_core.runs.store import RunError, RunStore
 
+COMMAND = [sys.executable, "-m", "fedlab_core.flower.deploy"]
 LOOK_S = 0.1
 END_S = 20.0
 
@@ -40,7 +41,6 @@ def execute_elsewhere(
     Raises:
         RunError: what went wrong with Flower; the run is then failed, or interrupted if it had begun.
     """
-    command = [sys.executable, "-m", "fedlab_core.flower.deploy"]
     options = ["--store", str(store.path), "--run", run_id, "--holder", str(os.getpid())]
     try:
         check_flower()
@@ -48,7 +48,7 @@ def execute_elsewhere(
         store.leave(run_id, "failed", str(error))
         raise
     child = subprocess.Popen(
-        [*command, *options], stdin=subprocess.PIPE, stderr=subprocess.PIPE, process_group=0, text=True
+        [*COMMAND, *options], stdin=subprocess.PIPE, stderr=subprocess.PIPE, process_group=0, text=True
     )
     news = _News(store, run_id)
     try:
