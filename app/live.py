@@ -10,7 +10,7 @@ from typing import Any
 import plotly.graph_objects as go
 import streamlit as st
 
-from app import audience, engine, predict, replay, session, stopping
+from app import audience, engine, predict, replay, session, stopping, where
 from app.actions import ACTIVE
 from app.charts import chart
 from app.choose import dense_reference
@@ -99,7 +99,9 @@ def _draw(run_id: str, drawn_status: str, replaying: bool, seconds: float | None
 def _numbers(run: RunInfo, past: Rows) -> None:
     """Where the run is, in figures for people."""
     rounds = run.experiment.federation.rounds
-    st.progress(min(1.0, past[-1]["round"] / rounds) if past else 0.0)
+    starting = bool(run.where.nodes) and engine.store().holder(run.run_id) in engine.pool().pids
+    doing = where.progress(run, len(past), starting)
+    st.progress(min(1.0, past[-1]["round"] / rounds) if past else 0.0, text=escape(doing) or None)
     if not past:
         return
     row = past[-1]

@@ -107,7 +107,7 @@ def run_page(info: RunInfo, rows: Sequence[Row]) -> str:
     origin = f", forked from {info.parent_id} after round {info.parent_round}" if info.parent_id else ""
     head = [f"run {info.run_id} {info.name}".rstrip(), f"{info.status}{origin}, created {info.created}"]
     head += [info.error] if info.error else []
-    machine = [f"{key}: {value}" for key, value in info.machine.items()]
+    machine = [f"{key}: {value}" for key, value in {**info.machine, "where": info.where.text()}.items()]
     settings = [f"  {key} = {value}" for key, value in info.experiment.settings().items()]
     again = [] if info.parent_id else ["", f"again: {command_line(info.experiment)}"]
     parts = [*head, "; ".join(machine), "", *settings, *again, "", rounds_table(rows), *_milestones(rows)]
