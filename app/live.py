@@ -15,6 +15,7 @@ from app.actions import ACTIVE
 from app.charts import chart
 from app.choose import dense_reference
 from app.words import escape
+from fedlab_core.left_out import note, total
 from fedlab_core.metrics import ACCURACY, MAE, metric_of
 from fedlab_core.plots.curves import accuracy_curve, bytes_ledger, loss_curve, sparsity_curve
 from fedlab_core.plots.style import format_bytes, format_flops, format_percent, format_score
@@ -131,6 +132,8 @@ def _numbers(run: RunInfo, past: Rows) -> None:
     with st.container(horizontal=True, gap="medium"):
         for name, value, help_text in figures:
             st.metric(name, value, help=help_text, width="content")
+    if left_out := total(past):
+        st.caption(f":material/person_off: {escape(left_out)}; the round log names them.")
 
 
 def _dense(run: RunInfo) -> Rows | None:
@@ -224,4 +227,6 @@ def _log(past: Rows) -> None:
         "round_s": st.column_config.NumberColumn("seconds", format="%.2f"),
     }
     table = [{name: row[name] for name in columns} for row in reversed(past)]
+    if any(map(note, past)):  # most runs drop nobody
+        table = [{**shown, "left out": note(row)} for shown, row in zip(table, reversed(past), strict=True)]
     st.dataframe(table, column_config=columns, hide_index=True)
