@@ -1,4 +1,4 @@
-"""Where a run is computed: chosen on the Run page, part of the address, stored with the run, said wherever it is seen."""
+"""Where a run is computed: chosen on the Run page, part of the address, stored with the run, said where it is seen."""
 
 from __future__ import annotations
 
