@@ -9,6 +9,7 @@ import streamlit as st
 
 from app import engine, session, stopping, where
 from app.words import describe
+from fedlab_core.experiment import Experiment
 from fedlab_core.runs.execute import fork as fork_run
 from fedlab_core.runs.store import RunInfo, Status
 
@@ -59,6 +60,19 @@ def start(step: bool = False) -> None:
         store.request(run_id, "step")
     engine.pool().wake()
     session.look_at(run=run_id)
+
+
+@session.action
+def start_together(experiments: Mapping[str, Experiment]) -> None:
+    """Runs of several experiments, by name, to be compared; one that is here already is not run again."""
+    store = engine.store()
+    known = {run.experiment: run.run_id for run in store.list() if run.status in (*ACTIVE, "finished")}
+    for name, experiment in experiments.items():
+        if experiment not in known:
+            engine.check(experiment)
+            known[experiment] = store.create(experiment, name=name, owner=session.owner())
+    engine.pool().wake()
+    session.look_at(runs=",".join(known[experiment] for experiment in experiments.values()), base=None, x=None)
 
 
 @session.action

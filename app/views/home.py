@@ -24,6 +24,15 @@ PRESETS = {
     "dwnp-digits": ("Every device a network of its own", ":material/devices:"),
 }
 
+# One of twenty clients lies: who merges its update, and who does not fall for it.
+ROBUST = {"strategy.name": "robust", "strategy.faulty": 1}
+HOSTILE = {
+    "Mean, nobody hostile": {"federation.hostile": 0},
+    "Mean, one hostile client": {},
+    "Median, one hostile client": {**ROBUST, "strategy.rule": "median"},
+    "Krum, one hostile client": {**ROBUST, "strategy.rule": "krum"},
+}
+
 # Page, its title, what to do there.
 TOUR = (
     ("run", "Run", "Press *Run*: twenty clients learn to read digits while nine of ten weights are removed."),
@@ -56,6 +65,7 @@ def page() -> None:
         _tour()
     st.subheader("Start from a preset", anchor=False)
     _cards()
+    _hostile_card()
     st.subheader("Last runs", anchor=False)
     if not runs:
         st.caption("No run yet: choose a preset above.")
@@ -82,6 +92,27 @@ def _cards() -> None:
             st.caption(escape(describe(recipe(name))))
             if st.button("Open", key=f"preset:{name}", icon=":material/arrow_forward:", on_click=_use, args=(name,)):
                 st.switch_page("views/run.py", query_params=session.address())
+
+
+def _hostile_card() -> None:
+    """Four short runs beside each other: with and without a hostile client, merged by three rules."""
+    with st.container(border=True, horizontal=True, vertical_alignment="center"):
+        with st.container():
+            st.markdown(":material/gpp_maybe: **One client is hostile: which server withstands it?**")
+            st.caption(
+                "Client 0 of twenty sends the opposite of what it learned, ten times as large. Mean, median and Krum, "
+                "and the mean without it: four runs of 15 rounds, well under a minute."
+            )
+        experiments = {name: recipe("hostile-digits").replace(changes) for name, changes in HOSTILE.items()}
+        pressed = st.button(
+            "Run and compare",
+            key="preset:hostile",
+            icon=":material/compare_arrows:",
+            on_click=actions.start_together,
+            args=(experiments,),
+        )
+        if pressed and session.looked_at("runs"):
+            st.switch_page("views/compare.py", query_params=session.address())
 
 
 def _course() -> None:

@@ -88,6 +88,12 @@ def robust_digits() -> Experiment:
 
 
 @_recipe
+def hostile_digits() -> Experiment:
+    """FedAvg on digits where one of twenty clients is hostile: it sends the opposite of what it learned, ten times."""
+    return _DIGITS.replace({"federation.hostile": 1, "federation.rounds": 15})
+
+
+@_recipe
 def random_digits() -> Experiment:
     """Random pruning to 90 % on digits, on the same schedule: what choosing by magnitude is worth."""
     return _DIGITS.replace({"strategy.name": "random", "strategy.final_sparsity": 0.9})
