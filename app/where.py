@@ -69,8 +69,8 @@ def machine() -> dict[str, Any] | None:
 def controls() -> None:
     """Who computes the clients of the next run; `settle` comes first."""
     now = chosen()
-    label = f"Flower, {now.nodes} node{'s' * (now.nodes != 1)}" if now.nodes else "in process"
-    with st.popover(f"Where: {label}", icon=":material/lan:", key="run:where", help="Who computes the clients."):
+    label = f"Where: Flower, {now.nodes} node{'s' * (now.nodes != 1)}" if now.nodes else "Where"
+    with st.popover(label, icon=":material/lan:", key="run:where", help="Where the clients are computed."):
         missing = _missing()
         kind = "here" if not now.nodes else "address" if now.address else FLOWER
         st.session_state["run:kind"] = kind
@@ -92,7 +92,9 @@ def controls() -> None:
         most = MOST_AT_ADDRESS if now.address else MOST_NODES
         _field("nodes", "Nodes; client k is at node k mod N", now.nodes, most)
         _field("deadline", "A round waits so many seconds", int(now.deadline_s), MOST_DEADLINE_S)
-        st.caption(f"{PACE} Who has not answered by then is left out of the round. Forks and sweeps stay in process.")
+        st.caption(
+            f"{PACE} A client that does not answer in time is left out of the round. Forks and sweeps stay in process."
+        )
 
 
 def _missing() -> str:

@@ -33,7 +33,9 @@ def page() -> None:
     """Runs, a baseline, an axis; curves, costs, differences."""
     stored = engine.store().list()
     runs = {run.run_id: run for run in stored if run.last_row}
-    _watch(stored)
+    growing = _watch(stored)
+    if len(runs) < 2 and growing:
+        return
     if len(runs) < 2:
         st.info("Two runs are needed to compare. Start them on the page **Run**.", icon=":material/compare_arrows:")
         return
@@ -61,14 +63,17 @@ def page() -> None:
     _settings(shown)
 
 
-def _watch(stored: list[RunInfo]) -> None:
-    """Draw the page again while runs of the address are under way."""
+def _watch(stored: list[RunInfo]) -> bool:
+    """Draw the page again while runs of the address are under way; whether any is."""
     growing = [run for run in stored if run.run_id in _wanted() and run.status in ACTIVE]
     if growing:
         waiting = sum(not run.last_row for run in growing)
         words = f"; {waiting} not yet begun" if waiting else ""
-        st.caption(f":material/progress_activity: {len(growing)} of these runs under way{words}. The curves grow.")
+        st.caption(
+            f":material/progress_activity: {len(growing)} of these runs under way{words}. The curves grow with every round."
+        )
         st.fragment(_look_again, run_every=POLL_S)(_standing())
+    return bool(growing)
 
 
 def _look_again(drawn: list[tuple[str, str, int]]) -> None:

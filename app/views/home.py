@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
 from app import actions, engine, live, session
@@ -24,13 +26,13 @@ PRESETS = {
     "dwnp-digits": ("Every device a network of its own", ":material/devices:"),
 }
 
-# One of twenty clients lies: who merges its update, and who does not fall for it.
-ROBUST = {"strategy.name": "robust", "strategy.faulty": 1}
-HOSTILE = {
-    "Mean, nobody hostile": {"federation.hostile": 0},
-    "Mean, one hostile client": {},
-    "Median, one hostile client": {**ROBUST, "strategy.rule": "median"},
-    "Krum, one hostile client": {**ROBUST, "strategy.rule": "krum"},
+# Two of twenty clients lie: which rule of aggregation falls for it?
+ROBUST = {"strategy.name": "robust", "strategy.faulty": 2}
+HOSTILE: dict[str, dict[str, Any]] = {
+    "Mean (nobody hostile)": {"federation.hostile": 0},
+    "Mean (2 hostile)": {},
+    "Median (2 hostile)": {**ROBUST, "strategy.rule": "median"},
+    "Krum (2 hostile)": {**ROBUST, "strategy.rule": "krum"},
 }
 
 # Page, its title, what to do there.
@@ -95,13 +97,14 @@ def _cards() -> None:
 
 
 def _hostile_card() -> None:
-    """Four short runs beside each other: with and without a hostile client, merged by three rules."""
+    """Four short runs beside each other: with and without hostile clients, merged by three rules."""
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
         with st.container():
-            st.markdown(":material/gpp_maybe: **One client is hostile: which server withstands it?**")
+            st.markdown(":material/gpp_maybe: **Two clients are hostile: which server withstands them?**")
             st.caption(
-                "Client 0 of twenty sends the opposite of what it learned, ten times as large. Mean, median and Krum, "
-                "and the mean without it: four runs of 15 rounds, well under a minute."
+                "Two of twenty send the opposite of what they learned, ten times as large. The mean without and with "
+                "them, the median, and Krum, which takes the model of a single client: four runs of 15 rounds, under a "
+                "minute."
             )
         experiments = {name: recipe("hostile-digits").replace(changes) for name, changes in HOSTILE.items()}
         pressed = st.button(

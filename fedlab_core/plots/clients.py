@@ -146,7 +146,7 @@ def participation_heatmap(
             showlegend=False,
         )
     cross = "; cross: its update was dropped" if gone else ""
-    figure.update_xaxes(title_text=f"round (dark: took part{cross})", showgrid=False, tickformat="d")
+    figure.update_xaxes(title_text=f"round (blue: took part{cross})", showgrid=False, tickformat="d")
     return figure.update_yaxes(title_text="client", showgrid=False, tickformat="d", autorange="reversed")
 
 

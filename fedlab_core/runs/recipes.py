@@ -89,8 +89,8 @@ def robust_digits() -> Experiment:
 
 @_recipe
 def hostile_digits() -> Experiment:
-    """FedAvg on digits where one of twenty clients is hostile: it sends the opposite of what it learned, ten times."""
-    return _DIGITS.replace({"federation.hostile": 1, "federation.rounds": 15})
+    """FedAvg on digits, alike data, two of twenty clients hostile: the opposite of what they learned, ten times."""
+    return _DIGITS.replace({"data.partition": "iid", "federation.hostile": 2, "federation.rounds": 15})
 
 
 @_recipe
