@@ -70,7 +70,7 @@ def _watch(stored: list[RunInfo]) -> bool:
         waiting = sum(not run.last_row for run in growing)
         words = f"; {waiting} not yet begun" if waiting else ""
         st.caption(
-            f":material/progress_activity: {len(growing)} of these runs under way{words}. The curves grow with every round."
+            f":material/progress_activity: {len(growing)} of these runs under way{words}. Curves grow with every round."
         )
         st.fragment(_look_again, run_every=POLL_S)(_standing())
     return bool(growing)
