@@ -7,8 +7,9 @@ from typing import Any, Literal
 
 import streamlit as st
 
-from app import engine, session, stopping
+from app import engine, session, stopping, where
 from app.words import describe
+from fedlab_core.experiment import Experiment
 from fedlab_core.runs.execute import fork as fork_run
 from fedlab_core.runs.store import RunInfo, Status
 
@@ -39,7 +40,9 @@ def may_control(run: RunInfo) -> bool:
 
 def is_under_way(run: RunInfo | None) -> bool:
     """Whether Run would only start once more what is under way: then it is a second press of the same button."""
-    return run is not None and run.status in ACTIVE and run.experiment == session.experiment()
+    if run is None or run.status not in ACTIVE:
+        return False
+    return run.experiment == session.experiment() and run.where == where.chosen()
 
 
 @session.action
@@ -50,11 +53,26 @@ def start(step: bool = False) -> None:
     engine.check(session.experiment())
     store = engine.store()
     status: Status = "stopped" if step else "queued"
-    run_id = store.create(session.experiment(), owner=session.owner(), status=status, until=stopping.rule())
+    run_id = store.create(
+        session.experiment(), owner=session.owner(), status=status, until=stopping.rule(), machine=where.machine()
+    )
     if step:
         store.request(run_id, "step")
     engine.pool().wake()
     session.look_at(run=run_id)
+
+
+@session.action
+def start_together(experiments: Mapping[str, Experiment]) -> None:
+    """Runs of several experiments, by name, to be compared; one that is here already is not run again."""
+    store = engine.store()
+    known = {run.experiment: run.run_id for run in store.list() if run.status in (*ACTIVE, "finished")}
+    for name, experiment in experiments.items():
+        if experiment not in known:
+            engine.check(experiment)
+            known[experiment] = store.create(experiment, name=name, owner=session.owner())
+    engine.pool().wake()
+    session.look_at(runs=",".join(known[experiment] for experiment in experiments.values()), base=None, x=None)
 
 
 @session.action

@@ -9,7 +9,7 @@ from app import engine, live
 from fedlab_core.drift import Drift, measure_drift
 from fedlab_core.pruning.masks import overlaps
 from fedlab_core.runs.again import as_stored, replay_rounds
-from fedlab_core.runs.store import RunInfo
+from fedlab_core.runs.store import RunError, RunInfo
 
 CLIENTS = 30
 """Clients whose masks or updates are compared: a screen shows no more."""
@@ -35,6 +35,8 @@ def mask_overlap(run: RunInfo, round: int) -> tuple[list[int], torch.Tensor]:
 def _mask_overlap(run_id: str, round: int) -> tuple[list[int], torch.Tensor]:
     lab = engine.lab(engine.store().get(run_id).experiment)
     updates = replay_rounds(engine.store(), run_id, round, round, lab)[0].updates[:CLIENTS]
+    if not updates:
+        raise RunError(f"round {round} was skipped: no client's update was merged")
     return [update.client_id for update in updates], overlaps([update.masks for update in updates])
 
 

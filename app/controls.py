@@ -34,7 +34,7 @@ DATA = (
     "data.noise_std",
     "data.seed",
 )
-FEDERATION = ("federation.rounds", "federation.participation", "federation.local_epochs")
+FEDERATION = ("federation.rounds", "federation.participation", "federation.local_epochs", "federation.hostile")
 
 
 def data_controls() -> None:

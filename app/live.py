@@ -10,11 +10,12 @@ from typing import Any
 import plotly.graph_objects as go
 import streamlit as st
 
-from app import audience, engine, predict, replay, session, stopping
+from app import audience, engine, predict, replay, session, stopping, where
 from app.actions import ACTIVE
 from app.charts import chart
 from app.choose import dense_reference
 from app.words import escape
+from fedlab_core.left_out import note, total
 from fedlab_core.metrics import ACCURACY, MAE, metric_of
 from fedlab_core.plots.curves import accuracy_curve, bytes_ledger, loss_curve, sparsity_curve
 from fedlab_core.plots.style import format_bytes, format_flops, format_percent, format_score
@@ -99,7 +100,9 @@ def _draw(run_id: str, drawn_status: str, replaying: bool, seconds: float | None
 def _numbers(run: RunInfo, past: Rows) -> None:
     """Where the run is, in figures for people."""
     rounds = run.experiment.federation.rounds
-    st.progress(min(1.0, past[-1]["round"] / rounds) if past else 0.0)
+    starting = bool(run.where.nodes) and engine.store().holder(run.run_id) in engine.pool().pids
+    doing = where.progress(run, len(past), starting)
+    st.progress(min(1.0, past[-1]["round"] / rounds) if past else 0.0, text=escape(doing) or None)
     if not past:
         return
     row = past[-1]
@@ -129,6 +132,8 @@ def _numbers(run: RunInfo, past: Rows) -> None:
     with st.container(horizontal=True, gap="medium"):
         for name, value, help_text in figures:
             st.metric(name, value, help=help_text, width="content")
+    if left_out := total(past):
+        st.caption(f":material/person_off: {escape(left_out)}; the round log names them.")
 
 
 def _dense(run: RunInfo) -> Rows | None:
@@ -222,4 +227,6 @@ def _log(past: Rows) -> None:
         "round_s": st.column_config.NumberColumn("seconds", format="%.2f"),
     }
     table = [{name: row[name] for name in columns} for row in reversed(past)]
+    if any(map(note, past)):  # most runs drop nobody
+        table = [{**shown, "left out": note(row)} for shown, row in zip(table, reversed(past), strict=True)]
     st.dataframe(table, column_config=columns, hide_index=True)

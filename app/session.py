@@ -54,6 +54,9 @@ VIEW_KEYS = (
     "replay",
     "goal",
     "most",
+    "where",
+    "nodes",
+    "deadline",
 )
 """What is looked at, beside the configuration: the opened run, and what of it is drawn."""
 

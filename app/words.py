@@ -52,7 +52,9 @@ def describe(experiment: Experiment) -> str:
     }[data.partition]
     method = strategy_class(experiment.strategy.name).title or experiment.strategy.name
     sparse = [format_percent(target)] if target else []
-    return ", ".join([" ".join([method, *sparse]), data.dataset, f"{data.num_clients} clients", spread])
+    hostile = experiment.federation.hostile
+    who = f"{data.num_clients} clients" + (f" ({hostile} hostile)" if hostile else "")
+    return ", ".join([" ".join([method, *sparse]), data.dataset, who, spread])
 
 
 def ordinal(number: int) -> str:

@@ -27,6 +27,10 @@ STEP_FLOPS = 1.5e8
 needs memory. A fixed number, because how clients are stacked decides how sums are rounded."""
 
 
+HOSTILITY = 10.0
+"""How many times larger the lie of a hostile client is than what it has learned."""
+
+
 class Report(NamedTuple):
     """What comes back from one client: its encoded update, and what its training cost."""
 
@@ -112,10 +116,18 @@ def _train(
 def upload(
     federation: Federation, received: Assignment, update: Update, ctx: RoundContext, memory: MaskMemory
 ) -> Report:
-    """A client prunes what it sends, as far as it knows the server: by what it has received."""
+    """A client prunes what it sends, as far as it knows the server: by what it has received. A hostile one lies."""
     known = ServerState(received.params, received.buffers, received.masks, received.extras)
-    masks = federation.experiment.strategy.prune_upload(known, update, ctx)
-    return report_of(federation, received, pack_update(replace(update, masks=masks), memory), update.num_examples, ctx)
+    update = replace(update, masks=federation.experiment.strategy.prune_upload(known, update, ctx))
+    if update.client_id < federation.experiment.federation.hostile:
+        update = opposed(update, received)
+    return report_of(federation, received, pack_update(update, memory), update.num_examples, ctx)
+
+
+def opposed(update: Update, received: Assignment) -> Update:
+    """What a hostile client sends: well formed, and away from where it has learned to go."""
+    lies = {name: received.params[name] - HOSTILITY * (w - received.params[name]) for name, w in update.params.items()}
+    return replace(update, params=lies)
 
 
 def report_of(

@@ -65,7 +65,7 @@ def replay(
         ctx = federation.context(round)
         downloads = send(federation, server, ctx)
         updates = read(federation, server, downloads, run_clients(federation, downloads, ctx)).updates
-        before, after = merge(federation, server, updates, ctx)
+        before, after = merge(federation, server, updates, ctx) if updates else (server, server)
         yield Replay(round, server, updates, before.params, after)
         server = after
 
@@ -106,10 +106,11 @@ def measure_drift(replays: Sequence[Replay], most: int = 30) -> Drift:
         most: clients of a round that are looked at, the first ones; fewer for large models (`MOST_NUMBERS`).
 
     Raises:
-        ValueError: no rounds.
+        ValueError: no rounds, or none with updates.
     """
+    replays = [one for one in replays if one.updates]  # a skipped round has none
     if not replays:
-        raise ValueError("replays is empty; allowed is one round or more")
+        raise ValueError("replays is empty, or no update was merged; allowed is one round with updates or more")
     size = sum(weight.numel() for weight in replays[0].sent.params.values())
     most = max(1, min(most, MOST_NUMBERS // (size * len(replays))))
     rounds, clients, rows, steps, cosines = [], [], [], [], []

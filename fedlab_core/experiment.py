@@ -112,6 +112,13 @@ class FederationConfig(_Section):
     batch_size: int = Field(16, ge=1, le=4096, description="Examples of a local step, B.")
     learning_rate: float = Field(0.05, gt=0, le=10, description="Learning rate of local SGD.")
     momentum: float = Field(0.5, ge=0, lt=1, description="Momentum of local SGD; starts at zero in every round.")
+    hostile: int = Field(
+        0,
+        ge=0,
+        le=1000,
+        description="For demonstrations: so many clients, the first by number, send the opposite of what they learned, "
+        "ten times as large.",
+    )
     seed: int = Field(0, ge=0, lt=2**31, description="Seed of initial weights, client sampling and batches.")
     trainer: Literal["fast", "loop"] = Field(
         "fast", description="fast: all clients stacked; loop: one by one, the reference."
@@ -155,8 +162,14 @@ class Experiment(_Section):
             raise SettingError(_sentence(error, nested)) from None
 
     def to_json(self) -> str:
-        """Canonical JSON: sorted keys, no spaces. `Experiment.parse(json.loads(text))` gives the same object."""
-        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        """Canonical JSON: sorted keys, no spaces. `Experiment.parse(json.loads(text))` gives the same object.
+
+        What came later is left out where it changes nothing: experiments keep the hash that they have always had.
+        """
+        nested = self.model_dump(mode="json")
+        if not self.federation.hostile:
+            del nested["federation"]["hostile"]
+        return json.dumps(nested, sort_keys=True, separators=(",", ":"))
 
     @cached_property
     def hash(self) -> str:

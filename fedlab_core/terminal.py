@@ -25,6 +25,7 @@ REFRESH_S = 0.5
 
 def execute(store: RunStore, run_id: str, as_json: bool) -> None:
     """Carry a run out, here or on Flower, with a progress bar on stderr and, if asked for, JSON on stdout."""
+    from fedlab_core.left_out import total
     from fedlab_core.runs.elsewhere import check_flower, execute_elsewhere
     from fedlab_core.runs.execute import Interrupted, execute_claimed
     from fedlab_core.runs.text import json_line, outcome, summary
@@ -58,6 +59,8 @@ def execute(store: RunStore, run_id: str, as_json: bool) -> None:
         typer.echo(json_line(summary(store, run_id)))
     info = store.get(run_id)
     typer.echo(f"run {run_id} {info.status} after round {info.rounds_done}: {outcome(info.last_row)}", err=True)
+    if left_out := total(store.rows(run_id) if info.last_row else []):
+        typer.echo(f"{left_out}; fedlab show {run_id} names them", err=True)
     if info.status != "finished":
         typer.echo(f"go on with: fedlab resume {run_id} --store {store.path}", err=True)
     if received:

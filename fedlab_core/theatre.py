@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from fedlab_core.federation.aggregation import votes_needed
 from fedlab_core.lab import Federation
+from fedlab_core.left_out import is_skipped, merged
 from fedlab_core.measures import device_shares, gate_sizes, last_vote
 from fedlab_core.metrics import Metric, metric_of
 from fedlab_core.rounds import broadcast
@@ -89,7 +90,7 @@ def scenes(
     examples = tuple(float(federation.data.sizes[k]) for k in row["clients"])
     gates = {"gated layers": float(len(gate_sizes(after.params)))} if after and gate_sizes(after.params) else {}
     loss = {} if row["train_loss"] is None else {"training loss": row["train_loss"]}
-    merged = {"before": row[metric.before_purge]}
+    tested = {"before": row[metric.before_purge]}
     made = [
         scene("send", gone, gone, each=_downloads(federation, before, row), total=row["download_bytes"]),
         scene("train", gone, gone, each=examples, values=loss | gates),
@@ -97,17 +98,21 @@ def scenes(
     if prunes:
         made.append(scene("prune", gone, sent, values=target))
     made.append(scene("return", gone, sent, total=row["upload_bytes"]))
-    votes = _votes(strategy, after, len(row["clients"]))
-    made.append(scene("merge", gone, sent, each=examples, values=merged))
+    if is_skipped(row):  # nothing was merged, and nothing was pruned
+        return made
+    voters = known["clients"] = tuple(merged(row))
+    examples = tuple(float(federation.data.sizes[k]) for k in voters)
+    votes = _votes(strategy, after, len(voters))
+    made.append(scene("merge", gone, sent, each=examples, values=tested))
     changes = _changes(then, now)
     score = {"after": row[metric.test]}
     if votes:
-        made.append(scene("vote", row["sparsity"], sent, values=merged | score | votes | changes | target))
+        made.append(scene("vote", row["sparsity"], sent, values=tested | score | votes | changes | target))
     elif target or any(changes.values()):
-        made.append(scene("purge", row["sparsity"], sent, values=merged | score | changes | target))
+        made.append(scene("purge", row["sparsity"], sent, values=tested | score | changes | target))
     shares = device_shares(federation, after) if after else []
     if shares:
-        each = tuple(shares[1 + k] for k in row["clients"])
+        each = tuple(shares[1 + k] for k in voters)
         made.append(scene("devices", row["sparsity"], None, each=each, values=score | {"server's FLOPs": shares[0]}))
     return made
 

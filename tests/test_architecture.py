@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[1]
 LAYERS = {
     "__version__": 0,
     "glossary": 0,
+    "left_out": 0,
     "metrics": 0,
     "types": 0,
     "data": 1,

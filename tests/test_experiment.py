@@ -33,6 +33,13 @@ def test_flat_form_round_trips(alpha: float, clients: int, strategy: str, seed: 
     assert experiment.hash == Experiment().replace(text).hash
 
 
+def test_experiments_keep_the_hash_that_they_had_before_a_setting_came() -> None:
+    assert Experiment().hash == "d32ed330eaa5"
+    hostile = Experiment().replace({"federation.hostile": 1})
+    assert hostile.hash != Experiment().hash
+    assert Experiment.parse(json.loads(hostile.to_json())) == hostile
+
+
 def test_every_setting_changes_the_hash() -> None:
     base = Experiment()
     others = [base.replace({key: value}) for key, value in (("data.seed", 1), ("strategy.name", "fedprox"))]

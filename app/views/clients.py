@@ -10,6 +10,7 @@ from app import again, engine, live, session
 from app.charts import chart
 from app.choose import choose_run
 from app.words import escape
+from fedlab_core import left_out
 from fedlab_core.lab import Federation
 from fedlab_core.measures import Answers, client_answers, client_scores, device_shares, dominant_labels
 from fedlab_core.metrics import Metric
@@ -49,8 +50,7 @@ def page() -> None:
         st.caption(f"The pictures show {CLIENTS} of {len(scores_K):,} clients: the worst, or the first.")
     chart(client_bars(scores_K, metric=metric, worst_first=first, most=CLIENTS, dark=dark), "clients:scores")
     _mistakes(lab, answers)
-    took = {row["round"]: [k for k in row["clients"] if k < CLIENTS] for row in past if row["clients"]}
-    chart(participation_heatmap(took, min(CLIENTS, len(scores_K)), dark=dark), "clients:participation")
+    _participation(past, min(CLIENTS, len(scores_K)))
     _drift(run, lab)
 
 
@@ -119,6 +119,22 @@ def _mistakes(lab: Federation, answers: Answers) -> None:
     else:
         figure = confusion_heatmap(own.confusion(dataset.num_classes), dataset.class_names, who=who, dark=dark)
     chart(figure, "clients:mistakes")
+
+
+def _participation(past: live.Rows, clients: int) -> None:
+    """Who took part when; whose update was dropped, when and why."""
+    asked = [row for row in past if row["clients"]]
+    took = {row["round"]: [k for k in left_out.merged(row) if k < clients] for row in asked}
+    gone = {row["round"]: {k: why for k, why in left_out.dropped(row).items() if k < clients} for row in asked}
+    figure = participation_heatmap(took, clients, dropped_T=gone, dark=session.dark())
+    chart(figure, "clients:participation")
+    table = [
+        {"round": row["round"], "client": k, "why": why} for row in asked for k, why in left_out.dropped(row).items()
+    ]
+    if table:
+        with st.expander(f"Dropped updates: {len(table)}", icon=":material/person_off:", key="clients:dropped"):
+            st.caption("Who was asked and left out: no answer, or an update that cannot be right. All others count.")
+            st.dataframe(table, hide_index=True)
 
 
 def _drift(run: RunInfo, lab: Federation) -> None:

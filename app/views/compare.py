@@ -8,6 +8,7 @@ from typing import Any, cast
 import streamlit as st
 
 from app import engine, live, session
+from app.actions import ACTIVE
 from app.charts import chart
 from app.words import STATUS, coordinate, escape, title
 from fedlab_core.costs.target import costs_to_target
@@ -21,6 +22,8 @@ from fedlab_core.runs.store import RunInfo
 # More lines than that nobody tells apart.
 MAX_RUNS = 24
 
+POLL_S = 1.0
+
 AXES: dict[X, str] = {"round": "rounds", "megabytes": "megabytes", "flops": "FLOPs"}
 
 Groups = dict[str, list[tuple[RunInfo, live.Rows]]]
@@ -28,7 +31,11 @@ Groups = dict[str, list[tuple[RunInfo, live.Rows]]]
 
 def page() -> None:
     """Runs, a baseline, an axis; curves, costs, differences."""
-    runs = {run.run_id: run for run in engine.store().list() if run.last_row}
+    stored = engine.store().list()
+    runs = {run.run_id: run for run in stored if run.last_row}
+    growing = _watch(stored)
+    if len(runs) < 2 and growing:
+        return
     if len(runs) < 2:
         st.info("Two runs are needed to compare. Start them on the page **Run**.", icon=":material/compare_arrows:")
         return
@@ -56,10 +63,38 @@ def page() -> None:
     _settings(shown)
 
 
+def _watch(stored: list[RunInfo]) -> bool:
+    """Draw the page again while runs of the address are under way; whether any is."""
+    growing = [run for run in stored if run.run_id in _wanted() and run.status in ACTIVE]
+    if growing:
+        waiting = sum(not run.last_row for run in growing)
+        words = f"; {waiting} not yet begun" if waiting else ""
+        st.caption(
+            f":material/progress_activity: {len(growing)} of these runs under way{words}. Curves grow with every round."
+        )
+        st.fragment(_look_again, run_every=POLL_S)(_standing())
+    return bool(growing)
+
+
+def _look_again(drawn: list[tuple[str, str, int]]) -> None:
+    if _standing() != drawn:
+        st.rerun()
+
+
+def _standing() -> list[tuple[str, str, int]]:
+    """How far the runs of the address are."""
+    return [(run.run_id, run.status, run.rounds_done) for run in engine.store().list() if run.run_id in _wanted()]
+
+
+def _wanted() -> list[str]:
+    """The runs of the address."""
+    return [run_id for run_id in (session.looked_at("runs") or "").split(",") if run_id]
+
+
 def _choose(runs: dict[str, RunInfo]) -> list[str]:
     """The runs of the address; those that are gone are said."""
-    wanted = [run_id for run_id in (session.looked_at("runs") or "").split(",") if run_id]
-    gone = [run_id for run_id in wanted if run_id not in runs]
+    wanted = _wanted()
+    gone = [run_id for run_id in wanted if run_id not in runs and not _is_coming(run_id)]
     if gone:
         st.warning(escape(f"Not here, or without rounds: {', '.join(gone[:5])}."), icon=":material/search:")
     st.session_state["compare:runs"] = [run_id for run_id in wanted if run_id in runs][:MAX_RUNS]
@@ -73,6 +108,14 @@ def _choose(runs: dict[str, RunInfo]) -> list[str]:
         on_change=_look,
     )
     return chosen
+
+
+def _is_coming(run_id: str) -> bool:
+    """Whether a run without rounds will have some."""
+    try:
+        return engine.store().get(run_id).status in ACTIVE
+    except ValueError:
+        return False
 
 
 @session.callback

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import background, budgeting, engine, outlooks, session
+from app import background, budgeting, engine, outlooks, session, where
 from app.charts import chart
 from app.controls import all_controls
 from app.words import escape
@@ -94,7 +94,10 @@ def _numbers(outlook: Outlook, experiment: Experiment) -> None:
 
 
 def _time(experiment: Experiment, rounds: int) -> None:
-    """How long it will take here: from a run of this kind, or measured on request."""
+    """How long it will take here: from a run of this kind, or measured on request. Of Flower that is not known."""
+    if where.settle().nodes:
+        st.caption(where.PACE)
+        return
     if known := outlooks.pace(experiment):
         help_text = "From the rounds of a run of this kind on this machine, or from a measurement of the first ones."
         st.metric("Time on this machine", in_words(known.run_s(rounds)), help=help_text, width="content")

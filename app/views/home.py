@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
 from app import actions, engine, live, session
@@ -22,6 +24,15 @@ PRESETS = {
     "two-labels-digits": ("Each client knows two digits", ":material/looks_two:"),
     "sparse95-digits": ("One weight in twenty is left", ":material/scatter_plot:"),
     "dwnp-digits": ("Every device a network of its own", ":material/devices:"),
+}
+
+# Two of twenty clients lie: which rule of aggregation falls for it?
+ROBUST = {"strategy.name": "robust", "strategy.faulty": 2}
+HOSTILE: dict[str, dict[str, Any]] = {
+    "Mean (nobody hostile)": {"federation.hostile": 0},
+    "Mean (2 hostile)": {},
+    "Median (2 hostile)": {**ROBUST, "strategy.rule": "median"},
+    "Krum (2 hostile)": {**ROBUST, "strategy.rule": "krum"},
 }
 
 # Page, its title, what to do there.
@@ -56,6 +67,7 @@ def page() -> None:
         _tour()
     st.subheader("Start from a preset", anchor=False)
     _cards()
+    _hostile_card()
     st.subheader("Last runs", anchor=False)
     if not runs:
         st.caption("No run yet: choose a preset above.")
@@ -82,6 +94,28 @@ def _cards() -> None:
             st.caption(escape(describe(recipe(name))))
             if st.button("Open", key=f"preset:{name}", icon=":material/arrow_forward:", on_click=_use, args=(name,)):
                 st.switch_page("views/run.py", query_params=session.address())
+
+
+def _hostile_card() -> None:
+    """Four short runs beside each other: with and without hostile clients, merged by three rules."""
+    with st.container(border=True, horizontal=True, vertical_alignment="center"):
+        with st.container():
+            st.markdown(":material/gpp_maybe: **Two clients are hostile: which server withstands them?**")
+            st.caption(
+                "Two of twenty send the opposite of what they learned, ten times as large. The mean without and with "
+                "them, the median, and Krum, which takes the model of a single client: four runs of 15 rounds, under a "
+                "minute."
+            )
+        experiments = {name: recipe("hostile-digits").replace(changes) for name, changes in HOSTILE.items()}
+        pressed = st.button(
+            "Run and compare",
+            key="preset:hostile",
+            icon=":material/compare_arrows:",
+            on_click=actions.start_together,
+            args=(experiments,),
+        )
+        if pressed and session.looked_at("runs"):
+            st.switch_page("views/compare.py", query_params=session.address())
 
 
 def _course() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import actions, classroom, engine, forking, live, predict, replay, session, share, stopping
+from app import actions, classroom, engine, forking, live, predict, replay, session, share, stopping, where
 from app.controls import all_controls
 from app.words import STATUS, age, changes, escape, ordinal, title
 from fedlab_core.runs.recipes import describe as purpose
@@ -17,6 +17,7 @@ def page() -> None:
     with st.sidebar:
         _presets()
         all_controls()
+    where.settle()
     run = actions.opened()
     shown = run or _example()
     _buttons(run, shown)
@@ -88,6 +89,7 @@ def _buttons(run: RunInfo | None, shown: RunInfo | None) -> None:
             )
         predict.controls()
         stopping.controls()
+        where.controls()
         if shown:
             replay.control(shown)
 
@@ -98,7 +100,8 @@ def _headline(run: RunInfo, is_example: bool) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"**{escape(title(run))}**", width="content")
         st.badge(words, icon=icon, color=color)
-        st.caption(f"{age(run.created)} · {run.run_id}", width="content")
+        at = f" · {escape(run.where.text())}" if run.where.nodes else ""
+        st.caption(f"{age(run.created)} · {run.run_id}{at}", width="content")
     if is_example:
         st.caption("A finished run, to begin with. Press Run to start your own.")
     elif not actions.may_control(run):

@@ -73,6 +73,7 @@ def _row(run: RunInfo) -> dict[str, Any]:
         "created": datetime.fromisoformat(run.created),
         "run": run.run_id,
         "settings": run.experiment.hash,
+        "where": run.where.text() if run.where.nodes else None,
         "forked from": f"{run.parent_id}, round {run.parent_round}" if run.parent_id else None,
     }
 
@@ -174,7 +175,8 @@ def _facts(run: RunInfo) -> None:
         "created (UTC)": run.created,
         "hash of the settings": experiment.hash,
         "seeds": f"partition {experiment.data.seed}, training {experiment.federation.seed}",
-        **{name.replace("_", " "): str(value) for name, value in run.machine.items()},
+        "where": run.where.text(),
+        **{name.replace("_", " "): str(value) for name, value in run.machine.items() if name != "where"},
     }
     left, right = st.columns(2)
     left.dataframe([{"fact": name, "value": value} for name, value in facts.items()], hide_index=True)

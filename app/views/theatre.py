@@ -8,6 +8,7 @@ from app import engine, live, session
 from app.charts import chart
 from app.choose import choose_run
 from app.words import escape
+from fedlab_core.left_out import note
 from fedlab_core.plots.theatre import NAMES, scene_facts, scene_picture
 from fedlab_core.runs.store import RunInfo, RunStore
 from fedlab_core.theatre import Scene, scenes
@@ -38,6 +39,8 @@ def page() -> None:
         st.error(f"This round cannot be shown: {escape(str(error))}.", icon=":material/error:")
         return
     _act(acts, rounds)
+    if said := note(next(row for row in rows if row["round"] == round_)):
+        st.caption(f":material/person_off: {escape(f'Round {round_}: {said}.')}")
 
 
 def _act(acts: list[Scene], rounds: list[int]) -> None:

@@ -5,6 +5,7 @@ K clients, T rounds.
 
 from __future__ import annotations
 
+import html
 import math
 from collections.abc import Mapping, Sequence
 
@@ -86,12 +87,19 @@ def _ranked(scores: np.ndarray, metric: Metric) -> np.ndarray:
     return tested[np.argsort(-badness, kind="stable")]
 
 
-def participation_heatmap(clients_T: Mapping[int, Sequence[int]], num_clients: int, *, dark: bool = False) -> go.Figure:
-    """Which client took part in which round.
+def participation_heatmap(
+    clients_T: Mapping[int, Sequence[int]],
+    num_clients: int,
+    *,
+    dropped_T: Mapping[int, Mapping[int, str]] | None = None,
+    dark: bool = False,
+) -> go.Figure:
+    """Which client took part in which round, and whose update was dropped.
 
     Args:
         clients_T: ids of those who took part, by round.
         num_clients: K, of the whole federation.
+        dropped_T: by round and id, why those who were asked did not take part.
         dark: for a dark background.
     """
     if not clients_T:
@@ -108,6 +116,8 @@ def participation_heatmap(clients_T: Mapping[int, Sequence[int]], num_clients: i
     )
     if took_KT.all():
         sentence = f"{span} every client took part each time"
+    gone = [(round, client, why) for round, reasons in (dropped_T or {}).items() for client, why in reasons.items()]
+    sentence += f"; {len(gone)} update{'s were' if len(gone) > 1 else ' was'} dropped" if gone else ""
     figure = sheet(sentence, key="participation", dark=dark, height=180 + 10 * min(num_clients, 40))
     look = theme(dark)
     gap = 1 if took_KT.size <= 4000 else 0
@@ -123,7 +133,20 @@ def participation_heatmap(clients_T: Mapping[int, Sequence[int]], num_clients: i
         customdata=np.where(took_KT > 0, "took part", "did not"),
         hovertemplate="client %{y}, round %{x}: %{customdata}<extra></extra>",
     )
-    figure.update_xaxes(title_text="round (dark: took part)", showgrid=False, tickformat="d")
+    if gone:
+        rounds, clients, reasons = zip(*gone, strict=True)
+        figure.add_scatter(
+            name="dropped",
+            x=rounds,
+            y=clients,
+            mode="markers",
+            marker={"symbol": "x", "color": VERMILLION, "size": 7},
+            customdata=[html.escape(why, quote=False) for why in reasons],
+            hovertemplate="client %{y}, round %{x}, dropped: %{customdata}<extra></extra>",
+            showlegend=False,
+        )
+    cross = "; cross: its update was dropped" if gone else ""
+    figure.update_xaxes(title_text=f"round (blue: took part{cross})", showgrid=False, tickformat="d")
     return figure.update_yaxes(title_text="client", showgrid=False, tickformat="d", autorange="reversed")
 
 

@@ -7,6 +7,7 @@ from itertools import accumulate
 
 import plotly.graph_objects as go
 
+from fedlab_core.left_out import dropped, is_skipped, total
 from fedlab_core.metrics import ACCURACY, Metric, metric_of
 from fedlab_core.plots.records import Row, X, column, last, x_axis
 from fedlab_core.plots.sentences import (
@@ -46,7 +47,7 @@ def accuracy_curve(
     metric = metric_of(rows[-1])
     others = {name: run for name, run in (compare or {}).items() if run and metric_of(run[-1]) is metric}
     sentence = comparison_sentence(rows, others) if others else accuracy_sentence(rows)
-    figure = sheet(sentence, key=key, dark=dark)
+    figure = sheet(sentence, key=key, dark=dark, subtitle=total(rows))
     xs = x_axis(x).values(rows)
     add_line(figure, "global model", xs, column(rows, metric.test), theme(dark).global_model)
     _add_clients(figure, rows, xs, dark, hidden=bool(others))
@@ -58,10 +59,12 @@ def accuracy_curve(
     set_x(figure, x)
     if metric is ACCURACY:
         set_percent(figure, "accuracy on test data")
-        return figure.update_traces(hovertemplate="%{y:.1%}")
-    drawn = [y for trace in figure.data for y in trace.y if y is not None]
-    set_from_zero(figure, f"{metric.name} on test data (years)", max(drawn, default=0.0))
-    return figure.update_traces(hovertemplate="%{y:.2f} years")
+        figure.update_traces(hovertemplate="%{y:.1%}")
+    else:
+        drawn = [y for trace in figure.data for y in trace.y if y is not None]
+        set_from_zero(figure, f"{metric.name} on test data (years)", max(drawn, default=0.0))
+        figure.update_traces(hovertemplate="%{y:.2f} years")
+    return _mark_left_out(figure, rows, xs, dark)
 
 
 def loss_curve(rows: Sequence[Row], *, x: X = "round", dark: bool = False) -> go.Figure:
@@ -163,6 +166,27 @@ def _add_dips(figure: go.Figure, rows: Sequence[Row], xs: list[float], dark: boo
             "color": line["color"],
             "opacity": 1,
         }
+
+
+def _mark_left_out(figure: go.Figure, rows: Sequence[Row], xs: list[float], dark: bool) -> go.Figure:
+    """A triangle on the curve where updates were dropped, a square where a whole round was skipped."""
+    scores = column(rows, metric_of(rows[-1]).test)
+    places = {"clients dropped": [], "round skipped": []}  # type: dict[str, list[int]]
+    for place, row in enumerate(rows):
+        if dropped(row) or is_skipped(row):
+            places["round skipped" if is_skipped(row) else "clients dropped"].append(place)
+    for (name, at), symbol in zip(places.items(), ("triangle-down-open", "square-open"), strict=True):
+        if at:
+            figure.add_scatter(
+                name=name,
+                x=[xs[place] for place in at],
+                y=[scores[place] for place in at],
+                mode="markers",
+                marker={"symbol": symbol, "size": 11, "color": theme(dark).gray, "line": {"width": 2}},
+                customdata=[f"{len(dropped(rows[place]))} of {len(rows[place]['clients'])}" for place in at],
+                hovertemplate="%{customdata}",
+            )
+    return figure
 
 
 def _add_runs(figure: go.Figure, runs: Mapping[str, Sequence[Row]], x: X, metric: Metric) -> None:

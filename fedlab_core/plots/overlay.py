@@ -97,6 +97,8 @@ def _sentence(groups: Mapping[str, Runs], quantity: Quantity, field: str, metric
         return "Nothing here is a finite number"
     if quantity == "sparsity":
         name = max(ends, key=lambda one: ends[one])
+        if not ends[name]:
+            return "No weight is pruned at the end of any of these"
         return f"{name} ends sparsest, at {format_percent(ends[name])}"
     if quantity == "loss":
         name = min(ends, key=lambda one: ends[one])

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
+from fedlab_core.left_out import dropped
 from fedlab_core.plots.drawing import Part, arrow, box, label, mask_cells
 from fedlab_core.plots.records import Row
 from fedlab_core.plots.style import DOWNLINK, UPLINK, Line, format_bytes, format_percent, theme
@@ -87,4 +88,5 @@ def _sentence(row: Row | None, num_clients: int | None) -> str:
     sampled = len(row["clients"])
     who = f"{sampled} of {num_clients} clients" if num_clients else f"{sampled} client{'s' * (sampled > 1)}"
     total, gone = format_bytes(row["upload_bytes"] + row["download_bytes"]), format_percent(row["sparsity"])
-    return f"Round {row['round']}: {who} trained, {total} travelled, {gone} of weights are gone"
+    lost = f", {len(dropped(row))} of them in vain" if dropped(row) else ""
+    return f"Round {row['round']}: {who} trained{lost}, {total} travelled, {gone} of weights are gone"

@@ -5,13 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from fedlab_core.experiment import SettingError
 from fedlab_core.federation.trainer import OnStep, no_step_hook
 from fedlab_core.lab import Federation
 from fedlab_core.processes import one_thread
-from fedlab_core.rounds import start_record
+from fedlab_core.rounds import run_round, start_record
+from fedlab_core.runs.again import clients_as_before
 from fedlab_core.runs.info import RunInfo
 from fedlab_core.runs.store import RunError, RunStore, Status, Wish
 from fedlab_core.simulation import OneRound, fork_start, simulate
@@ -206,5 +208,6 @@ def _state_after(store: RunStore, info: RunInfo, round: int) -> ServerState:
     stored, server = store.state(info.run_id, round)
     if stored == round:
         return server
-    again = simulate(info.experiment, start=(stored, server), processes=info.processes)
+    one_round = partial(run_round, run_clients=clients_as_before(store, info, stored))
+    again = simulate(info.experiment, start=(stored, server), one_round=one_round)
     return next(record.state for record in again if record.round == round)

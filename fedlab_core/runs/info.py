@@ -55,7 +55,7 @@ class Where(BaseModel):
         if not self.nodes:
             return "in process"
         at = f"at {self.address}" if self.address else "on this machine"
-        return f"Flower {at}, {self.nodes} nodes"
+        return f"Flower {at}, {self.nodes} node{'s' * (self.nodes != 1)}"
 
 
 HERE = Where()

@@ -44,7 +44,8 @@ class RunQueue:
             if row["pid"] not in (None, from_pid):
                 raise RunError(f"run {run_id} is {row['status']} already, in another process")
             before = json.loads(row["machine"])
-            kept = {"processes": recorded_processes(before), "where": before.get("where", {})} if before else {}
+            kept = {"processes": recorded_processes(before)} if before else {}
+            kept |= {"where": before["where"]} if "where" in before else {}
             connection.execute(
                 "UPDATE runs SET status = 'running', error = '', machine = ?, pid = ?, pid_started = ?,"
                 " taken = (SELECT coalesce(max(taken), 0) + 1 FROM runs) WHERE run_id = ?",

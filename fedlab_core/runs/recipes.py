@@ -88,6 +88,12 @@ def robust_digits() -> Experiment:
 
 
 @_recipe
+def hostile_digits() -> Experiment:
+    """FedAvg on digits, alike data, two of twenty clients hostile: the opposite of what they learned, ten times."""
+    return _DIGITS.replace({"data.partition": "iid", "federation.hostile": 2, "federation.rounds": 15})
+
+
+@_recipe
 def random_digits() -> Experiment:
     """Random pruning to 90 % on digits, on the same schedule: what choosing by magnitude is worth."""
     return _DIGITS.replace({"strategy.name": "random", "strategy.final_sparsity": 0.9})

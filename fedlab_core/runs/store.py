@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from fedlab_core.experiment import Experiment
+from fedlab_core.left_out import merged
 from fedlab_core.runs.blobs import Blobs, RunError, pack, unpack, unpack_masks
 from fedlab_core.runs.database import Database, default_store_path
 from fedlab_core.runs.info import RunInfo, Status, Where, Wish
@@ -164,11 +165,12 @@ class RunStore(RunQueue, SweepShelf):
         return [json.loads(row["row"]) for row in found]
 
     def took_part(self, run_id: str) -> set[int]:
-        """Ids of all clients that have trained a run's model; of a fork also those of its parent, up to its beginning.
+        """Ids of all clients whose updates went into a run's model; of a fork also into its parent's, up to its
+        beginning.
 
         Of a parent that was deleted, nobody is known.
         """
-        trained = {client for row in self.rows(run_id) for client in row["clients"]}
+        trained = {client for row in self.rows(run_id) for client in merged(row)}
         info = self.get(run_id)
         while info.parent_id is not None and info.parent_round is not None:
             begun = info.parent_round
@@ -176,7 +178,7 @@ class RunStore(RunQueue, SweepShelf):
                 info = self.get(info.parent_id)
             except RunError:
                 break
-            trained |= {k for row in self.rows(info.run_id) if row["round"] <= begun for k in row["clients"]}
+            trained |= {k for row in self.rows(info.run_id) if row["round"] <= begun for k in merged(row)}
         return trained
 
     def save_round(self, run_id: str, record: RoundRecord) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from fedlab_core.costs.target import costs_to_target
+from fedlab_core.left_out import counts, merged, note, total
 from fedlab_core.metrics import ACCURACY, MAE, metric_of
 from fedlab_core.runs.info import RunInfo
 from fedlab_core.runs.share import command_line
@@ -40,10 +41,13 @@ def summary(store: RunStore, run_id: str) -> dict[str, Any]:
 def totals(store: RunStore, run_id: str) -> dict[str, float]:
     """What a run has cost, over all of its own rounds."""
     rows = store.rows(run_id)
+    dropped, _, skipped = counts(rows)
     return {
         "total_upload_bytes": sum(row["upload_bytes"] for row in rows),
         "total_download_bytes": sum(row["download_bytes"] for row in rows),
         "total_s": sum(row["round_s"] for row in rows),
+        "dropped_updates": dropped,
+        "skipped_rounds": skipped,
     }
 
 
@@ -107,11 +111,27 @@ def run_page(info: RunInfo, rows: Sequence[Row]) -> str:
     origin = f", forked from {info.parent_id} after round {info.parent_round}" if info.parent_id else ""
     head = [f"run {info.run_id} {info.name}".rstrip(), f"{info.status}{origin}, created {info.created}"]
     head += [info.error] if info.error else []
-    machine = [f"{key}: {value}" for key, value in info.machine.items()]
+    machine = [f"{key}: {value}" for key, value in {**info.machine, "where": info.where.text()}.items()]
     settings = [f"  {key} = {value}" for key, value in info.experiment.settings().items()]
     again = [] if info.parent_id else ["", f"again: {command_line(info.experiment)}"]
-    parts = [*head, "; ".join(machine), "", *settings, *again, "", rounds_table(rows), *_milestones(rows)]
+    parts = [
+        *head,
+        "; ".join(machine),
+        "",
+        *settings,
+        *again,
+        "",
+        rounds_table(rows),
+        *_left_out(rows),
+        *_milestones(rows),
+    ]
     return "\n".join(parts)
+
+
+def _left_out(rows: Sequence[Row]) -> list[str]:
+    """Whose updates were dropped: one line a round that had any, and one for all."""
+    lines = [f"round {row['round']}: {said}" for row in rows if (said := note(row))]
+    return ["", *lines, f"in all: {total(rows)}"] if lines else []
 
 
 def _milestones(rows: Sequence[Row]) -> list[str]:
@@ -144,12 +164,18 @@ def rounds_table(rows: Iterable[Row]) -> str:
             percent(row["sparsity"]),
             megabytes(row["upload_bytes"]),
             megabytes(row["download_bytes"]),
-            str(len(row["clients"])),
+            _clients(row),
             f"{row['round_s']:.2f}",
         )
         for row in rows
     ]
     return table(("round", metric_of(rows[0]).short if rows else ACCURACY.short, *_ROUND_HEAD), lines)
+
+
+def _clients(row: Row) -> str:
+    """How many took part: 20, or 18/20 where two of those who were asked were dropped."""
+    asked, came = len(row["clients"]), len(merged(row))
+    return str(asked) if came == asked else f"{came}/{asked}"
 
 
 def outcome(row: Row | None) -> str:

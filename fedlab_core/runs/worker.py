@@ -81,6 +81,12 @@ class WorkerPool:
             return len(self._children) == self.workers and all(child.alive for child in self._children)
 
     @property
+    def pids(self) -> set[int]:
+        """The numbers of the workers' processes."""
+        with self._lock:
+            return {child.process.pid for child in self._children}
+
+    @property
     def ready(self) -> bool:
         """Whether every worker is warm: a run starts without waiting for imports."""
         with self._lock:

@@ -38,3 +38,13 @@ def test_participation_counts_rounds_by_client() -> None:
     assert list(figure.data[0].x) == [3, 4]
     assert said(participation_heatmap({1: [0, 1]}, 2)) == "In 1 round every client took part each time"
     assert "In 2 rounds a client took part 0.8 times on average, 0 to 2; 2 of 4 never" in said(figure)
+
+
+def test_a_dropped_update_is_a_cross_with_its_reason_as_plain_text() -> None:
+    figure = participation_heatmap({1: [0], 2: [0, 1]}, 2, dropped_T={1: {1: "<b>&late"}, 2: {}})
+    grid, crosses = figure.data
+    assert grid.z.tolist() == [[1, 1], [0, 1]]
+    assert (crosses.x, crosses.y, crosses.customdata) == ((1,), (1,), ("&lt;b&gt;&amp;late",))
+    assert said(figure).endswith("; 1 update was dropped")
+    assert "cross: its update was dropped" in figure.layout.xaxis.title.text
+    assert len(participation_heatmap({1: [0]}, 1, dropped_T={1: {}}).data) == 1

@@ -168,3 +168,19 @@ def test_the_title_of_sparsity_says_what_is_missing(make_run: MakeRun) -> None:
     free = sparsity_curve([{**row, "target_sparsity": None} for row in make_run()])
     assert title(free).endswith("; no schedule asks for any")
     assert "target of the schedule" not in by_name(free)
+
+
+def test_dropped_clients_and_skipped_rounds_are_marked_and_counted(make_run: MakeRun) -> None:
+    whole = accuracy_curve(make_run(3))
+    assert whole.layout.title.subtitle.text == ""
+    assert not {"clients dropped", "round skipped"} & by_name(whole).keys()
+    run = make_run(3)
+    run[1]["dropped"] = [[2, "<b>late</b>"]]
+    run[3] |= {"dropped": [[k, "no answer"] for k in range(4)], "skipped": True}
+    figure = accuracy_curve(run, x="megabytes")
+    assert figure.layout.title.subtitle.text == "5 updates were dropped in 2 rounds, 1 round was skipped"
+    dropped, skipped = (by_name(figure)[name] for name in ("clients dropped", "round skipped"))
+    assert (dropped.x, dropped.y, dropped.customdata) == ((1.2,), pytest.approx((0.28,)), ("1 of 4",))
+    assert (skipped.x, skipped.y, skipped.customdata) == (pytest.approx((3.6,)), pytest.approx((0.48,)), ("4 of 4",))
+    assert dropped.marker.symbol != skipped.marker.symbol
+    assert "<b>late" not in figure.to_json()

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from fedlab_core.experiment import Experiment
 from fedlab_core.runs.execute import execute
+from fedlab_core.runs.info import Where
 from fedlab_core.runs.store import RunStore
 from fedlab_core.runs.text import outcome, rounds_table, run_page, score
 
@@ -61,3 +62,16 @@ def test_errors_are_in_years_and_never_called_accuracy(tmp_path: Path) -> None:
 
 def test_a_list_of_runs_has_percent_and_years() -> None:
     assert [score(row) for row in ({"test_accuracy": 0.973}, BRAINS[0], {})] == ["97.3 %", "6.10 years", "-"]
+
+
+def test_dropped_clients_have_a_line_a_round(tmp_path: Path) -> None:
+    with RunStore(tmp_path / "runs.sqlite") as store:
+        info = store.get(store.create(Experiment(), machine={"where": Where(nodes=1).model_dump()}))
+    rows = [{**row, "clients": [0, 1]} for row in BRAINS]
+    assert "dropped" not in run_page(info, rows)
+    rows[1]["dropped"] = [[1, "bad\x1b[2J\nline"]]
+    page = run_page(info, rows).splitlines()
+    assert "round 1: dropped: client 1 (bad [2J line)" in page
+    assert "in all: 1 update was dropped in 1 round" in page
+    assert next(line for line in page if line.startswith("1 ")).split()[-2] == "1/2"
+    assert page[2] == "where: Flower on this machine, 1 node"
