@@ -22,7 +22,7 @@ EXAMPLE = "127.0.0.1:8000"
 CHOICES = {"here": "in process", FLOWER: "Flower on this machine", "address": "Flower at an address"}
 NODES, DEADLINE_S = 4, 120
 MOST_NODES, MOST_AT_ADDRESS, MOST_DEADLINE_S = 8, 64, 86400
-PACE = "Flower takes about 5 to 10 s a round beside training, and 15 s or more before the first."
+PACE = "Flower takes about 5 to 10 s a round beside training, and half a minute to start."
 
 
 def chosen() -> Where:
@@ -143,5 +143,5 @@ def progress(run: RunInfo, rounds_known: int, starting: bool) -> str:
     nodes = f"{where.nodes} node{'s' * (where.nodes != 1)}"
     if starting or not rounds_known:
         what = f"Handing the run to the SuperLink at {where.address}" if where.address else "Starting the SuperLink"
-        return f"{what} and {'waiting for ' if where.address else ''}{nodes}: 15 s or more …"
+        return f"{what} and {'waiting for ' if where.address else ''}{nodes}: half a minute, on a busy machine more …"
     return f"Round {run.rounds_done + 1} is at {nodes} …"

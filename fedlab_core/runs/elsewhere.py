@@ -50,16 +50,18 @@ def execute_elsewhere(
     child = subprocess.Popen(
         [*COMMAND, *options], stdin=subprocess.PIPE, stderr=subprocess.PIPE, process_group=0, text=True
     )
-    news = _News(store, run_id)
+    news, left = _News(store, run_id), False
     try:
         while child.poll() is None:
             on_look()
             time.sleep(LOOK_S)
             news.tell(on_row)
+            left = left or store.holder(run_id) is None  # from now on it may be somebody else's: it can be resumed
     finally:
         _, said = _end(child)
         problem = said.strip().splitlines()[-1:] or [f"Flower ended with exit code {child.returncode}"]
-        _leave(store, run_id, problem[0] if child.returncode else "")
+        if not left:
+            _leave(store, run_id, problem[0] if child.returncode else "")
     news.tell(on_row)
     if child.returncode:
         raise RunError(problem[0])

@@ -55,7 +55,8 @@ class Where(BaseModel):
         if not self.nodes:
             return "in process"
         at = f"at {self.address}" if self.address else "on this machine"
-        return f"Flower {at}, {self.nodes} node{'s' * (self.nodes != 1)}"
+        faulty = f", {len(self.faults)} of them with a fault" if self.faults else ""
+        return f"Flower {at}, {self.nodes} node{'s' * (self.nodes != 1)}{faulty}"
 
 
 HERE = Where()

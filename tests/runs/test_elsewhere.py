@@ -111,6 +111,28 @@ def test_whoever_still_has_the_run_is_ended(store: RunStore, claimed: str, monke
     assert (store.get(claimed).status, store.get(claimed).error) == ("interrupted", "")
 
 
+@pytest.mark.slow
+def test_who_resumes_a_run_while_flower_still_ends_keeps_it(
+    store: RunStore, claimed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stopped run goes to another worker at once; the one that had it is still ending its processes."""
+    ends_slowly = "import time\nstore.leave(run_id, 'stopped')\nwhile store.holder(run_id) is None: time.sleep(0.05)"
+    child_does(monkeypatch, TAKE_OVER + ends_slowly)
+    script = "import sys; from fedlab_core.runs.store import RunStore; RunStore(sys.argv[1]).claim(sys.argv[2])"
+    others: list[subprocess.Popen[str]] = []
+
+    def resume_when_stopped() -> None:
+        if not others and store.get(claimed).status == "stopped":
+            command = [sys.executable, "-c", f"{script}; sys.stdin.read()", str(store.path), claimed]
+            others.append(subprocess.Popen(command, stdin=subprocess.PIPE, text=True))
+
+    execute_elsewhere(store, claimed, on_look=resume_when_stopped)
+    (other,) = others
+    assert other.poll() is None
+    assert (store.get(claimed).status, store.holder(claimed)) == ("running", other.pid)
+    other.communicate("", timeout=60)
+
+
 def test_only_who_is_named_may_hand_a_run_over(store: RunStore, claimed: str) -> None:
     with pytest.raises(RunError, match="in another process"):
         store.claim(claimed, from_pid=1)
@@ -124,6 +146,7 @@ def test_a_run_that_says_nothing_possible_is_here(store: RunStore, machine: dict
 def test_where_in_words() -> None:
     assert HERE.text() == "in process"
     assert Where(nodes=3).text() == "Flower on this machine, 3 nodes"
+    assert Where(nodes=3, faults={1: "nan"}).text() == "Flower on this machine, 3 nodes, 1 of them with a fault"
     assert Where(nodes=3, address="lab.example:8000").text() == "Flower at lab.example:8000, 3 nodes"
 
 
