@@ -28,8 +28,8 @@ def test_every_exercise_has_usual_wrong_answers_and_what_to_ask() -> None:
 
 
 def test_notebooks_have_the_minutes_and_exercises_that_they_say() -> None:
-    table = {row[0]: row for row in rows("## The thirteen notebooks")}
-    assert len(table) == 13
+    table = {row[0]: row for row in rows("## The fourteen notebooks")}
+    assert len(table) == 14
     for source in SOURCES:
         text, number = source.read_text(encoding="utf-8"), source.stem[:2]
         minutes = re.search(r"About (\d+) minutes", text)

@@ -60,7 +60,7 @@ def _of_tensors(got: Any, expected: Tensor) -> str | None:
         return f"its type is {_name(got.dtype)}, not {_name(expected.dtype)}"
     if not expected.is_floating_point():
         return None if torch.equal(got, expected) else OTHER
-    close = torch.allclose(got.detach(), expected, rtol=RELATIVE, atol=ABSOLUTE, equal_nan=False)
+    close = torch.allclose(got.detach(), expected, rtol=RELATIVE, atol=ABSOLUTE, equal_nan=True)
     return None if close else OTHER
 
 
