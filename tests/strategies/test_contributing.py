@@ -6,12 +6,13 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.environment import unmeasured
 
-pytestmark = pytest.mark.slow  # processes come and go
+pytestmark = pytest.mark.slow  # a process of its own
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,33 +32,53 @@ def package_with_example(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy
 
 
-def python(package: Path, *arguments: str) -> str:
-    environment = unmeasured(PYTHONPATH=str(package), FEDLAB_STORE=str(package / "runs.sqlite"))
+# All three in one process: most of the time of each would be that of importing PyTorch.
+SCRIPT = """
+import json, sys
+import pytest
+
+contract = int(pytest.main(sys.argv[1:]))  # first: it wants to import its plug-ins itself
+
+from streamlit.testing.v1 import AppTest
+from typer.testing import CliRunner
+from fedlab_core.cli import app
+
+settings = ["--set", "strategy.name=linear-layerwise", "--set", "strategy.final_sparsity=0.5", "--rounds", "2"]
+command = CliRunner().invoke(app, ["run", "fedavg-digits", *settings, "--json"])
+page = AppTest.from_file("app/main.py", default_timeout=60).run()
+page.switch_page("views/run.py").run()
+offered = [option for box in page.selectbox for option in box.options]
+print(json.dumps({"command": command.stdout, "offered": offered, "contract": contract}))
+"""
+
+
+@pytest.fixture(scope="module")
+def seen(package_with_example: Path) -> dict[str, Any]:
+    """What a process that imports the copy has printed, run, and been offered."""
+    contract = str(ROOT / "tests" / "strategies" / "test_contract.py")
+    options = ["-q", "-p", "no:cacheprovider", "-k", "linear-layerwise", "-c", str(ROOT / "pyproject.toml")]
     done = subprocess.run(
-        [sys.executable, *arguments], cwd=package, env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", SCRIPT, contract, *options],
+        cwd=package_with_example,
+        env=unmeasured(PYTHONPATH=str(package_with_example), FEDLAB_STORE=str(package_with_example / "runs.sqlite")),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    *printed, found = done.stdout.splitlines()
+    return json.loads(found) | {"printed": "\n".join(printed)}
 
 
-def test_command_line_runs_it(package_with_example: Path) -> None:
-    settings = ["--set", "strategy.name=linear-layerwise", "--set", "strategy.final_sparsity=0.5", "--rounds", "2"]
-    lines = python(package_with_example, "-m", "fedlab_core.cli", "run", "fedavg-digits", *settings, "--json")
-    rounds = [json.loads(line) for line in lines.splitlines()]
+def test_command_line_runs_it(seen: dict[str, Any]) -> None:
+    rounds = [json.loads(line) for line in seen["command"].splitlines()]
     assert rounds[1]["sparsity"] == pytest.approx(0.5, abs=0.001)
 
 
-def test_contract_covers_it(package_with_example: Path) -> None:
-    contract = str(ROOT / "tests" / "strategies" / "test_contract.py")
-    options = ["-q", "-p", "no:cacheprovider", "-k", "linear-layerwise", "-c", str(ROOT / "pyproject.toml")]
-    assert "9 passed" in python(package_with_example, "-m", "pytest", contract, *options)
+def test_contract_covers_it(seen: dict[str, Any]) -> None:
+    assert seen["contract"] == 0, seen["printed"]
+    assert "10 passed" in seen["printed"]
 
 
-def test_dashboard_offers_it(package_with_example: Path) -> None:
-    script = """
-from streamlit.testing.v1 import AppTest
-page = AppTest.from_file("app/main.py", default_timeout=60).run()
-page.switch_page("views/run.py").run()
-print([option for box in page.selectbox for option in box.options])
-"""
-    assert "Layer-wise, linear" in python(package_with_example, "-c", script)
+def test_dashboard_offers_it(seen: dict[str, Any]) -> None:
+    assert "Layer-wise, linear" in seen["offered"]
