@@ -228,5 +228,9 @@ def _log(past: Rows) -> None:
     }
     table = [{name: row[name] for name in columns} for row in reversed(past)]
     if any(map(note, past)):  # most runs drop nobody
-        table = [{**shown, "left out": note(row)} for shown, row in zip(table, reversed(past), strict=True)]
+        columns["left out"] = st.column_config.TextColumn("left out", width="medium")
+        table = [
+            {"round": row["round"], "left out": note(row), **shown}
+            for shown, row in zip(table, reversed(past), strict=True)
+        ]
     st.dataframe(table, column_config=columns, hide_index=True)
