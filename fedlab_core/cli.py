@@ -254,10 +254,10 @@ def main() -> None:
 
 def _opened(path: Path | None, *, new: bool = False) -> RunStore:
     """The run store. One that was named and is not there is a mistyped name, unless something new goes into it."""
-    from fedlab_core.runs.store import RunStore
-
     if path and not new and not path.exists():
         raise ValueError(f"--store is {str(path)!r}: there is no such file")
+    from fedlab_core.runs.store import RunStore  # brings PyTorch: a mistyped name is said at once
+
     return RunStore(path)
 
 
