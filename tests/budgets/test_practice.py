@@ -11,7 +11,9 @@ from fedlab_core.types import RoundRecord
 from tests.budgets.test_rehearsal import of
 from tests.budgets.test_solve import HONOURED
 
-BASE = Experiment().replace({"data.num_clients": 3, "federation.rounds": 8, "federation.local_epochs": 1})
+BASE = Experiment().replace(
+    {"data.num_clients": 9, "federation.participation": 1 / 3, "federation.rounds": 8, "federation.local_epochs": 1}
+)
 LIMITS = {
     ("channel-pruning", "flops"): 0.6,
     ("channel-pruning", "bytes"): 6e5,
