@@ -52,11 +52,17 @@ def test_with_an_empty_store(dashboard: AppTest, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_with_a_finished_run(dashboard: AppTest, store: RunStore, finished_run: bytes, name: str) -> None:
-    page = visit(dashboard, name, **of_run(name, store.import_run(finished_run)))
+def test_with_a_finished_run_whose_name_is_no_markup(
+    dashboard: AppTest, store: RunStore, finished_run: bytes, name: str
+) -> None:
+    run_id = store.import_run(finished_run)
+    store.rename(run_id, "<img src=x> ![](http://example.org/x.png) **bold**")
+    page = visit(dashboard, name, **of_run(name, run_id))
     if name not in IN_BACKGROUND:
         assert charts(page) == OF_A_RUN.get(name, 0)
     assert name == "help" or "cannot" not in said(page)
+    assert not any("![](" in element.value for kind in ("markdown", "caption") for element in page.get(kind))
+    assert not any("![](" in button.label for button in page.button), "names are text"
 
 
 @pytest.fixture(scope="module")
@@ -119,13 +125,3 @@ def test_with_an_address_that_cannot_be(dashboard: AppTest, name: str) -> None:
     sentences = [warning.value for warning in page.warning]
     assert any("data\\.alpha is" in sentence for sentence in sentences)
     assert not any("[x](" in sentence for sentence in sentences), "text from the address must not become a link"
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", PAGES)
-def test_names_are_text(dashboard: AppTest, store: RunStore, finished_run: bytes, name: str) -> None:
-    run_id = store.import_run(finished_run)
-    store.rename(run_id, "<img src=x> ![](http://example.org/x.png) **bold**")
-    page = visit(dashboard, name, **of_run(name, run_id))
-    assert not any("![](" in element.value for kind in ("markdown", "caption") for element in page.get(kind))
-    assert not any("![](" in button.label for button in page.button)
