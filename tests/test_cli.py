@@ -406,10 +406,11 @@ def test_a_sweep_for_people(fedlab):
 @pytest.mark.slow
 def test_a_run_of_a_sweep_that_fails_is_named_and_the_exit_code_says_so(fedlab):
     wild = ("--grid", "federation.learning_rate=10,0.05", "--set", "federation.momentum=0.99")
-    result = fedlab("sweep", "fedsparsify-digits", "--rounds", "2", *wild, *TINY, "--processes", "2")
+    wild += ("--set", "federation.batch_size=4")
+    result = fedlab("sweep", "fedsparsify-digits", "--rounds", "2", *wild, *TINY, "--processes", "1")
     assert result.exit_code == 1
     (line,) = [line for line in result.stdout.splitlines() if ": failed" in line]
-    assert "learning_rate=10.0: failed after 0/2 rounds: training diverged in round 1" in line
+    assert "learning_rate=10.0: failed after 1/2 rounds: training diverged in round 1" in line
     assert "1 of 2 runs are not finished" in result.stderr
     assert "fedlab sweep --resume" in result.stderr.splitlines()[-1]
     assert result.stdout.splitlines()[-2].split()[:3] == ["10.0", "0/1", "-"]
@@ -442,7 +443,7 @@ def test_a_sweep_that_is_not_there(fedlab):
 @posix
 def test_ctrl_c_leaves_a_sweep_that_goes_on(fedlab, sweep, tmp_path):
     store = str(tmp_path / "runs.sqlite")
-    grid = ["--grid", "federation.rounds=2,100", "--grid", "federation.seed=0"]
+    grid = [f"--grid=federation.rounds=2,{ROUNDS}", "--grid", "federation.seed=0"]
     command = [*COMMAND, "sweep", "fedsparsify-digits", "--json", "--processes", "1", "--store", store, *grid, *TINY]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         plan, first = (json.loads(process.stdout.readline()) for _ in range(2))
@@ -458,7 +459,7 @@ def test_ctrl_c_leaves_a_sweep_that_goes_on(fedlab, sweep, tmp_path):
     left, second, means = [json.loads(line) for line in result.stdout.splitlines()]
     assert result.exit_code == 0
     assert left["runs"] == 1
-    assert (second["coordinates"]["federation.rounds"], second["status"]) == (100, "finished")
+    assert (second["coordinates"]["federation.rounds"], second["status"]) == (ROUNDS, "finished")
     assert means["finished"] == 2
 
 
