@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -206,6 +207,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         gone.set()
 
     threading.Thread(target=listen, daemon=True).start()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: gone.set())
     with RunStore(options.store) as store:
         try:
             deploy(store, store.get(options.run), options.holder, gone)

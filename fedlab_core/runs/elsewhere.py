@@ -6,6 +6,7 @@ The core knows nothing of Flower but this command line (`fedlab_core/flower/depl
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -84,10 +85,14 @@ class _News:
 
 def _end(child: subprocess.Popen[str]) -> tuple[str, str]:
     """The end of its standard input tells it to end; who takes too long is killed. What it has said."""
-    with suppress(subprocess.TimeoutExpired):
+    try:
         return child.communicate("", timeout=END_S)
-    child.kill()
-    return child.communicate()
+    except subprocess.TimeoutExpired:
+        child.kill()
+        return child.communicate()
+    finally:  # it ends what it has started, unless it was killed itself
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
 
 
 def _leave(store: RunStore, run_id: str, problem: str) -> None:
