@@ -27,8 +27,8 @@ from fedlab_core.runs.info import RunInfo
 from fedlab_core.runs.store import RunError, RunStore
 
 LOOK_S = 0.1
-START_S = 60.0
-"""So long the SuperLink may take until it answers."""
+START_S = 180.0
+"""So long the SuperLink may take until it answers, and then until it has begun with the run."""
 
 CERTIFICATES = "FEDLAB_CERTIFICATES"
 """The variable with the file of the certificate authority that a SuperLink with TLS is checked against."""
