@@ -1,6 +1,6 @@
 """The same runs in process and over Flower: same bytes, same weights, what time? And faults of real nodes.
 
-    python benchmarks/flower.py [--rounds 30] [--nodes 4] [--faults]
+    python benchmarks/flower.py [--rounds 10] [--nodes 4] [--trainer loop] [--faults]
 
 A SuperLink and its SuperNodes are real processes of this machine. Results: results/flower.json and the parts of
 docs/PERFORMANCE.md and docs/FAULTS.md between the marks.
@@ -53,15 +53,16 @@ def run(store: RunStore, experiment: Experiment, where: Where) -> tuple[str, flo
     return run_id, time.perf_counter() - start
 
 
-def compare(store: RunStore, name: str, rounds: int, nodes: int) -> dict[str, Any]:
+def compare(store: RunStore, name: str, trainer: str, rounds: int, nodes: int) -> dict[str, Any]:
     """One recipe both ways."""
-    experiment = recipe(name).replace({"federation.rounds": rounds})
+    experiment = recipe(name).replace({"federation.rounds": rounds, "federation.trainer": trainer})
     (here, here_s), (there, there_s) = (run(store, experiment, Where(nodes=count)) for count in (0, nodes))
     rows = list(zip(store.rows(here), store.rows(there), strict=True))
     one, other = store.state(here)[1], store.state(there)[1]
     weights = torch.cat([(one.params[key].double() - other.params[key].double()).flatten() for key in one.params])
     return {
         "recipe": name,
+        "trainer": trainer,
         "rounds": rounds,
         "nodes": nodes,
         "rounds_with_equal_bytes": sum(all(a[key] == b[key] for key in COSTS) for a, b in rows[1:]),
@@ -97,6 +98,7 @@ def equality_text(results: dict[str, Any]) -> str:
     """A line a recipe."""
     columns = (
         "recipe",
+        "trainer",
         "rounds with the same bytes and FLOPs",
         "MB",
         "largest difference of a weight",
@@ -109,7 +111,8 @@ def equality_text(results: dict[str, Any]) -> str:
     for row in results["equality"]:
         first, second = row["wall_s"]
         lines.append(
-            f"| `{row['recipe']}` | {row['rounds_with_equal_bytes']} of {row['rounds']} | {row['megabytes']:.1f} | "
+            f"| `{row['recipe']}` | {row['trainer']} | {row['rounds_with_equal_bytes']} of {row['rounds']} | "
+            f"{row['megabytes']:.1f} | "
             f"{row['largest_difference']:.1e} | {row['masks_differ']} | "
             f"{row['accuracy'][0]:.2%} / {row['accuracy'][1]:.2%} | "
             f"{first:.1f} / {second:.0f} | {row['round_s'][0]:.2f} / {row['round_s'][1]:.1f} |"
@@ -143,8 +146,9 @@ def fault_text(results: dict[str, Any]) -> str:
 def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--nodes", type=int, default=4)
+    parser.add_argument("--trainer", choices=("fast", "loop"), default="loop")
     parser.add_argument("--faults", action="store_true", help="only the faults of nodes")
     options = parser.parse_args()
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
@@ -156,8 +160,10 @@ def main() -> None:
             results["faults"] = [fault(store, *one) for one in tqdm(rules, desc="faults")]
             fill_in("flower", fault_text(results), FAULTS)
         else:
+            kept = [row for row in results.get("equality", []) if row["trainer"] != options.trainer]
             each = tqdm(RECIPES, desc="recipes")
-            results["equality"] = [compare(store, name, options.rounds, options.nodes) for name in each]
+            new = [compare(store, name, options.trainer, options.rounds, options.nodes) for name in each]
+            results["equality"] = sorted(kept + new, key=lambda row: (row["recipe"], row["trainer"]), reverse=True)
             fill_in("flower", equality_text(results))
     RESULTS.write_text(json.dumps(results, indent=1) + "\n")
 
