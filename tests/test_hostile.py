@@ -25,6 +25,7 @@ def sent(experiment: Experiment) -> dict[int, Update]:
     return {update.client_id: update for update in answers.updates}
 
 
+@pytest.mark.slow
 def test_the_first_clients_send_the_opposite_ten_times_as_large() -> None:
     experiment = Experiment().replace(TINY)
     start = Federation.of(experiment).initial_state().params

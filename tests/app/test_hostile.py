@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from streamlit.testing.v1 import AppTest
 
 from fedlab_core.experiment import Experiment
@@ -9,6 +10,8 @@ from fedlab_core.runs.store import RunStore
 
 from .conftest import SMALL
 from .pages import said, visit
+
+pytestmark = pytest.mark.slow
 
 
 def test_the_card_runs_four_experiments_once(dashboard: AppTest, store: RunStore) -> None:

@@ -19,6 +19,8 @@ from .conftest import SMALL
 from .pages import said, visit
 from .test_figures import titles
 
+pytestmark = pytest.mark.slow
+
 EVIL = "<b>evil</b> [link](http://x.example) `code`"
 
 

@@ -16,6 +16,8 @@ from fedlab_core.runs.worker import WorkerPool
 from .conftest import SMALL
 from .pages import said, visit
 
+pytestmark = pytest.mark.slow
+
 ADDRESS = SMALL.to_query()
 NEEDS_FLOWER = "Flower is not installed: pip install 'fedlab_core[flower]'"
 

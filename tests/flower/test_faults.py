@@ -11,6 +11,8 @@ from fedlab_core.robustness import ABSENT, HOSTILE, KINDS
 from tests.flower.grid import HereGrid
 from tests.flower.test_strategy import over_flower
 
+pytestmark = pytest.mark.slow
+
 RULES = {
     "weighted mean": {"strategy.name": "fedsparsify-global"},
     "mask-aware mean": {"strategy.name": "fedsparsify-local", "strategy.merge": "holders"},

@@ -23,6 +23,8 @@ from fedlab_core.runs.store import RunError, RunStore
 from fedlab_core.simulation import simulate
 from tests.flower.grid import HereGrid
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 SMALL = Experiment().replace(
     {"model.name": "mlp", "data.num_clients": 4, "federation.rounds": 3, "federation.local_epochs": 1}
@@ -213,7 +215,6 @@ def test_ports_are_free_and_unlike() -> None:
     assert len(set(free_ports(5))) == 5
 
 
-@pytest.mark.slow
 def test_nobody_at_the_address_is_said(store: RunStore) -> None:
     (port,) = free_ports(1)
     where = {"where": Where(nodes=1, address=f"127.0.0.1:{port}").model_dump()}

@@ -50,6 +50,7 @@ def same_in_all_but_time(one: RoundRecord, other: RoundRecord) -> None:
         assert value == (pytest.approx(rows[1][key], abs=2e-3) if isinstance(value, float) else rows[1][key]), key
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", strategy_names())
 def test_every_method_ends_in_the_same_weights_and_bytes(name: str) -> None:
     """One client after the other: nothing but the order of sums in a convolution may differ."""
